@@ -80,12 +80,14 @@ def _section(held: Policy) -> str:
     """One policy: where it holds, what is to be known of it, and its table."""
     judges = f"Judges {', '.join(held.marketplaces)}" if held.marketplaces else f"Chosen with `--policy {held.name}`"
     zone = "days in the marketplace's zone" if held.zone == "marketplace" else f"days in {held.zone}"
+    company = labels.company_of(*held.marketplaces)
     rows = sorted([*held.rules, *held.ended_rules], key=lambda row: (_place(held, row.metric), row.since))
     return "\n".join([
         f'<a id="{held.name}"></a>', "", f"## {held.title}", "",
         f"{judges}; {zone}; read on {figures.format_long_day(held.read_on, 0)}. {_cell(held.note)}".rstrip(), "",
         _row(HEADS), _row(["---"] * len(HEADS)),
-        *(_row(_rule(row) if isinstance(row, Rule) else _silence(row, row.metric in held.metrics())) for row in rows),
+        *(_row(_rule(row, company) if isinstance(row, Rule) else _silence(row, row.metric in held.metrics(), company))
+          for row in rows),
     ])  # fmt: skip
 
 
@@ -94,23 +96,25 @@ def _place(held: Policy, metric: str) -> int:
     return list(held.first_days).index(metric)
 
 
-def _rule(rule: Rule) -> list[str]:
+def _rule(rule: Rule, company: str) -> list[str]:
     """The cells of one rule."""
     return [
-        labels.metric_words(rule.metric).label, asked(rule), sentences.window_phrase(rule.windows, rule.lag),
-        _channels(rule.channels), _placed(rule), str(rule.since), "" if rule.until == OPEN_END else str(rule.until),
-        follows(rule), rule.source, labels.CERTAINTY_LABELS[rule.sure],
+        labels.metric_words(rule.metric, company).label, asked(rule),
+        sentences.window_phrase(rule.windows, rule.lag),
+        _channels(rule.channels, company), _placed(rule), str(rule.since),
+        "" if rule.until == OPEN_END else str(rule.until), follows(rule), rule.source,
+        labels.CERTAINTY_LABELS[rule.sure],
     ]  # fmt: skip
 
 
-def _silence(row: EndedRule, is_asked_ever: bool) -> list[str]:
+def _silence(row: EndedRule, is_asked_ever: bool, company: str) -> list[str]:
     """The cells of a row that asks nothing, or of a metric that never has a rule: none was found, or none computes."""
-    label, why = labels.metric_words(row.metric).label, "nothing" if is_asked_ever else labels.NO_TARGET_FOUND
+    label, why = labels.metric_words(row.metric, company).label, "nothing" if is_asked_ever else labels.NO_TARGET_FOUND
     return [
         label,
         f"*{labels.NOT_COMPUTED if row.not_computed else why}*",
         "",
-        _channels(row.channels),
+        _channels(row.channels, company),
         "",
         str(row.since),
         "",
@@ -127,9 +131,9 @@ def _placed(rule: Rule) -> str:
     return "; ".join(filter(None, [clock, ", ".join(options)]))
 
 
-def _channels(channels: tuple[str, ...]) -> str:
+def _channels(channels: tuple[str, ...], company: str) -> str:
     """Channels in words."""
-    return labels.join_words([labels.CHANNEL_LABELS[channel] for channel in channels])
+    return labels.join_words([labels.channel_label(channel, company) for channel in channels])
 
 
 def _row(cells: list[str]) -> str:

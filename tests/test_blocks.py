@@ -70,7 +70,7 @@ def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str,
         "✓ On target On-Time Delivery Rate 11 – 24 Oct 94.1% Target at least 90% 576 of 612 25 more parcels "
         "−0.9, worse since 30 Sep",
         "– No target Refunds 2 – 31 Oct 3.2% no target 41 of 1,262 nothing is asked +0.2 since 30 Sep",
-        "– Too few On-Time Delivery Rate, units 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
+        "– Too few On-Time Delivery Rate (units) 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
         "too few to draw –",
         "? Short history Bad reviews 2 Sep – 31 Oct 6.5% Target under 20% 20 of 310 "
         "orders only since 1 Apr; the window starts 2 Sep too short to draw –",

@@ -202,7 +202,7 @@ def test_a_path_that_is_not_there_is_named(run, tmp_path):
 def test_the_rules_of_a_day_are_those_in_force_with_their_source(run):
     before, after = (run("rules", "--marketplace", "US", "--on", day) for day in ("2024-09-24", "2024-09-25"))
     assert before.exit_code == after.exit_code == 0
-    assert ("On-Time Delivery Rate, units" in before.stdout, "On-Time Delivery Rate, units" in after.stdout) == (
+    assert ("On-Time Delivery Rate (units)" in before.stdout, "On-Time Delivery Rate (units)" in after.stdout) == (
         False,
         True,
     )

@@ -271,7 +271,7 @@ def test_files_of_other_marketplaces_are_on_their_own_pages():
 
 def test_evidence_without_any_file_is_named():
     assert sentences(("amazon_figures", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
-        "No file that the kit reads tells of Amazon's own figures in this marketplace. Needed for: Order Defect Rate."
+        "No file that the kit reads tells of Etsy's own figures in this marketplace. Needed for: Order Defect Rate."
     ]
 
 

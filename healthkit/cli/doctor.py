@@ -75,8 +75,9 @@ def _verdict_lines(verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
             f"Its files end {figures.format_quantity((day - verdict.as_of).days, 'day')} before "
             f"{figures.format_long_day(day, 0)}"
         )
+        first_file = downloads.downloads_for("orders", verdict.marketplace)[0]
         yield DoctorLine(
-            MISSING, f"{stale}; what came later is not known", "Import newer files, the all-orders file first."
+            MISSING, f"{stale}; what came later is not known", f"Import newer files, the {first_file.title} first."
         )
     for one in verdict.measures:
         if one.decided_by and one.status in ("off target", "at risk"):
@@ -92,14 +93,17 @@ def _verdict_lines(verdict: AccountVerdict, day: date) -> Iterator[DoctorLine]:
     for file in downloads.recommend_downloads(verdict.missing_evidence(), verdict.marketplace):
         yield DoctorLine(MISSING, downloads_text.advice_sentence(file))
     if verdict.not_covered:
-        names = [labels.lowercase_first(labels.metric_words(name).label) for name in verdict.not_covered]
+        company = labels.company_of(verdict.marketplace)
+        names = [labels.lowercase_first(labels.metric_words(name, company).label) for name in verdict.not_covered]
         yield DoctorLine(MISSING, f"Not covered: no file covers {labels.join_words(names)}; no consequence is known")
 
 
 def _measure_label(one: Verdict) -> str:
     """Return the label of a measure."""
     channel = "" if one.channel in ("seller", "all") else one.channel
-    return labels.capitalise_first(sentences.measure_phrase(one.metric, channel, one.window))
+    return labels.capitalise_first(
+        sentences.measure_phrase(one.metric, channel, one.window, labels.company_of(one.marketplace))
+    )
 
 
 def examine_installation(folder: store.Folder, read_all_files: bool = False) -> list[DoctorLine]:
@@ -190,7 +194,8 @@ def _store_lines(folder: store.Folder, read_all_files: bool) -> list[DoctorLine]
     order_count = int(coverage["orders"].sum())
     accounts = coverage["account"].nunique()
     summary = (
-        f"{folder}: version {opened.version()}, {files:,} raw files, {accounts:,} accounts, {order_count:,} orders"
+        f"{folder}: version {opened.version()}, {figures.format_quantity(files, 'raw file')}, "
+        f"{figures.format_quantity(accounts, 'account')}, {figures.format_quantity(order_count)}"
     )
     lines = [DoctorLine(OK, summary)]
     lines += _unjudged_lines(opened_workspace)

@@ -26,6 +26,7 @@ from healthkit.cli.options import (
     exit_with_error,
     make_table,
     measure_label,
+    measure_phrase,
     no_orders_error,
     open_measure,
     open_workspace,
@@ -204,7 +205,7 @@ def standing(
         exit_with_error(no_orders_error(workspace, as_of, account))
     names = account_labels(rows)
     for row, one, rule in streaks:
-        name = measure_label(row["metric"], row["channel"], row["window"])
+        name = measure_label(row)
         sentence = account_text.streak_sentence(one, rule.stages, labels.CERTAINTY_LABELS[rule.sure])
         print_wide(f"{names[row['account'], row['marketplace']]}: {name}: {labels.lowercase_first(sentence)}")
     reported = [
@@ -213,9 +214,10 @@ def standing(
     ]  # fmt: skip
     for one in reported:
         account_name = names.get((one.account, one.marketplace), one.account)
-        whose = reasons.amazons_figure_phrase(one.theirs["reported_on"], one.figure_age, as_of.year)
+        company = labels.company_of(one.marketplace)
+        whose = reasons.own_figure_phrase(one.theirs["reported_on"], one.figure_age, as_of.year, company)
         since = reasons.since_unknown_phrase(whose)
-        print_wide(f"{account_name}: {measure_label(one.metric, '', one.window)}: {since}")
+        print_wide(f"{account_name}: {labels.capitalise_first(measure_phrase(one, ''))}: {since}")
     if streaks or reported:
         for found in verdicts:
             if found.enforced_unjudged:
@@ -252,7 +254,7 @@ def reconcile(
     for one in reconciliations:
         side = one.rule.target.side if one.rule.target else ""
         table.add_row(
-            measure_label(one.metric, one.channel, one.window),
+            measure_label(one),
             figures.format_day_range(one.first_day, one.last_day, one.as_of.year),
             figures.format_count(one.ours[0], one.ours[1], side) if one.ours[0] else labels.DASH,
             figures.format_count(one.theirs[0], one.theirs[1], side),
@@ -282,7 +284,7 @@ def _as_csv_row(measure: dict[str, Any]) -> dict[str, Any]:
 
 def _difference_sentences(reconciliation: Any) -> list[str]:
     """Return a sentence for each difference, with the ids of its first orders."""
-    noun = labels.metric_words(reconciliation.metric).noun
+    noun, company = labels.metric_words(reconciliation.metric).noun, labels.company_of(reconciliation.marketplace)
     lines = []
     for cause, counted, at_fault, ids in reconciliation.differences:
         named = [
@@ -296,11 +298,15 @@ def _difference_sentences(reconciliation: Any) -> list[str]:
             noun,
             uncertain=cause in reconciliation.uncertain_causes,
             missing=reconciliation.missing,
+            company=company,
         )
         lines.append(cause_text + (f" {' '.join(named)}" if named else ""))
-    lines += [reconciliation_text.cause_counts_sentence(*part) for part in reconciliation.parts]
+    lines += [
+        reconciliation_text.cause_counts_sentence(cause, ours, theirs, company)
+        for cause, ours, theirs in reconciliation.parts
+    ]
     if reconciliation.contradiction:
-        lines.append(reconciliation_text.contradiction_sentence(reconciliation.contradiction))
+        lines.append(reconciliation_text.contradiction_sentence(reconciliation.contradiction, company))
     return lines or [reconciliation_text.NO_DIFFERENCE]
 
 

@@ -98,7 +98,7 @@ def import_(
     _print_reports(results, folder)
     if not results:
         exit_with_error(f"No file to import was found in {', '.join(map(str, paths))}.")
-    _print_advice(store, sorted({one.account for one in results if one.account}), folder)
+    _print_advice(store, {one.account: one.marketplace for one in results if one.account}, folder)
     if any(one.refused for one in results):
         raise typer.Exit(1)
 
@@ -107,8 +107,12 @@ MAX_ADVISED_ACCOUNTS, MAX_ADVISED_FILES = 3, 3
 """Maximum number of accounts, and of files per account, for which an import prints advice on missing files."""
 
 
-def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
-    """Print the status and missing files of imported accounts; for many, the command that prints them."""
+def _print_advice(store: Any, marketplaces: dict[str, str], folder: Any) -> None:
+    """Print the status and missing files of imported accounts; for many, the command that prints them.
+
+    `marketplaces` maps each account to the marketplace of its files.
+    """
+    accounts = sorted(marketplaces)
     if not accounts:
         return
     command = f"python -m healthkit doctor --account NAME --data {folder}"
@@ -119,7 +123,8 @@ def _print_advice(store: Any, accounts: list[str], folder: Any) -> None:
         workspace = hk.workspace.Workspace(folder)
         for name in accounts:
             if name not in workspace.accounts:
-                print_line(downloads_text.no_orders_file_sentence(name))
+                first_file = hk.downloads.downloads_for("orders", marketplaces[name])[0]
+                print_line(downloads_text.no_orders_file_sentence(name, first_file))
         known = [name for name in accounts if name in workspace.accounts]
         for verdict in workspace.verdicts(latest_day(), known, at_last_known_day=True) if known else ():
             for line in _advice_lines(workspace, verdict, command.replace("NAME", verdict.account)):
@@ -132,7 +137,10 @@ def _advice_lines(workspace: Any, verdict: Any, command: str) -> Iterator[str]:
     """Return lines on an account's status, its unjudged measures and the first files to download."""
     yield f"{verdict.account} ({verdict.marketplace}), {figures.format_long_day(verdict.as_of, 0)}: {verdict.status}."
     if verdict.enforced_unjudged:
-        names = dict.fromkeys(sentences.measure_phrase(one.metric) for one in verdict.enforced_unjudged)
+        names = dict.fromkeys(
+            sentences.measure_phrase(one.metric, company=labels.company_of(verdict.marketplace))
+            for one in verdict.enforced_unjudged
+        )
         yield f"  {labels.capitalise_first(reasons.unjudged_measures_clause(list(names), 12))}."
     files = hk.downloads.recommend_downloads(verdict.missing_evidence(), verdict.marketplace)
     yield from (f"  {downloads_text.advice_sentence(one)}" for one in files[:MAX_ADVISED_FILES])
@@ -147,6 +155,7 @@ class _FileReport(NamedTuple):
     already_stored: str
     refused: str
     account: str = ""
+    marketplace: str = ""
 
 
 def _report_file(result: Any) -> _FileReport:
@@ -166,7 +175,19 @@ def _report_file(result: Any) -> _FileReport:
         "",
         "",
         parsed.account or "",
+        _marketplace_of_file(parsed),
     )
+
+
+def _marketplace_of_file(parsed: Any) -> str:
+    """Return the marketplace that a parsed file or its first row states, the first one of several; by default US."""
+    of_rows = (
+        table["marketplace"][0].as_py()
+        for table in parsed.tables.values()
+        if table.num_rows and "marketplace" in getattr(table, "column_names", ())  # A large file has no columns here.
+    )
+    stated = parsed.stated_marketplace or next(filter(None, of_rows), None)
+    return (stated or "US").split("+")[0]
 
 
 def _print_reports(reports: list[_FileReport], folder: Path) -> None:

@@ -339,9 +339,17 @@ def named_channel(channel: str) -> str:
     return "" if channel in ("seller", "all") else channel
 
 
-def measure_label(metric: str, channel: str, window: int) -> str:
-    """Return the name of a measure, with its channel and window and a capital first letter."""
-    return labels.capitalise_first(sentences.measure_phrase(metric, channel, int(window)))
+def measure_label(row: Any) -> str:
+    """Return the name of a measure with its window, its channel if given, and a capital first letter.
+
+    `row` is a row of SCORES, or another object with its fields.
+    """
+    return labels.capitalise_first(measure_phrase(row, row.channel))
+
+
+def measure_phrase(row: Any, channel: str) -> str:
+    """Return the name of the measure of a row as in `sentences.measure_phrase`, as its marketplace calls it."""
+    return str(sentences.measure_phrase(row.metric, channel, int(row.window), labels.company_of(row.marketplace)))
 
 
 def status_label(status: str) -> str:

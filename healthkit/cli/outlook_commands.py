@@ -44,7 +44,7 @@ from healthkit.cli.options import (
     write_answer,
 )
 from healthkit.report.text import account as account_text
-from healthkit.report.text import figures, labels, sentences
+from healthkit.report.text import figures, labels
 from healthkit.report.text import outlook as outlook_text
 
 MAX_LISTED = 20
@@ -115,7 +115,7 @@ def outlook(
     if write_answer(form, calendar.days, as_json):
         return
     if not calendar.days["counted"].any():
-        name = labels.capitalise_first(sentences.measure_phrase(metric, row["channel"], int(row["window"])))
+        name = measure_label(row)
         why = f" ({reason})" if reason else ""
         exit_with_error(
             f"{name}: nothing is counted in these days as of {as_of}{why}, so there is no rate that could move."
@@ -167,7 +167,7 @@ def _print_measures(workspace: Any, rows: Any, output_format: OutputFormat, cale
 
 def _label_with_proxy(row: Any) -> str:
     """Return the name of the measure of a row of SCORES; an estimate is marked as proxy."""
-    name = measure_label(row["metric"], row["channel"], row["window"])
+    name = measure_label(row)
     return name + (" ≈ proxy" if isinstance(row["proxy"], str) else "")
 
 
@@ -342,7 +342,13 @@ def what_if(
     statuses = {result.before["status"], result.after["status"]}
     unjudged = not statuses.isdisjoint(hk.verdicts.UNJUDGED_STATUSES)
     difference = outlook_text.scenario_sentence(
-        result.before, result.after, return_days[0], return_days[1], year, unjudged=unjudged
+        result.before,
+        result.after,
+        return_days[0],
+        return_days[1],
+        year,
+        unjudged=unjudged,
+        company=labels.company_of(row["marketplace"]),
     )
     why = (
         [f"{_label_with_proxy(row)}: {reason or 'cannot be judged'}."]

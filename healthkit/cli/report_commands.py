@@ -246,7 +246,8 @@ def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: l
         if account.as_of < month_end:
             typer.echo(portfolio_text.files_end_line(account.account, account.marketplace, account.as_of, month_end))
         if account.not_covered:
-            names = [labels.lowercase_first(labels.metric_words(name).label) for name in account.not_covered]
+            company = labels.company_of(account.marketplace)
+            names = [labels.lowercase_first(labels.metric_words(name, company).label) for name in account.not_covered]
             typer.echo(portfolio_text.not_covered_line(account.account, account.marketplace, names))
     for name, marketplace, last in ended_accounts:
         typer.echo(portfolio_text.no_data_line(name, marketplace, last))
@@ -263,14 +264,15 @@ def _measure_standing(verdict: Any) -> Any:
     """Return the verdict on a measure as the input of the wording functions."""
     row = verdict.decisive_row
     side = row["side"] if isinstance(row["side"], str) else ""
-    headroom, whose = row["headroom"], ""
+    headroom, whose, company = row["headroom"], "", labels.company_of(verdict.marketplace)
     if verdict.decided_by == hk.verdicts.AMAZON:
-        whose = reasons.amazons_figure_phrase(verdict.theirs["reported_on"], verdict.figure_age, verdict.as_of.year)
+        reported_on, year = verdict.theirs["reported_on"], verdict.as_of.year
+        whose = reasons.own_figure_phrase(reported_on, verdict.figure_age, year, company)
         if verdict.rule is not None and verdict.rule.target is not None and row["counted"]:
             headroom = verdict.rule.target.headroom(row["counted"], row["at_fault"])
     return sentences.MeasureStanding(
         verdict.metric, row["counted"], row["at_fault"], side, row["target"], headroom, named_channel(verdict.channel),
-        verdict.window, row["value"], verdict.share_used, whose,
+        verdict.window, row["value"], verdict.share_used, whose, company,
     )  # fmt: skip
 
 

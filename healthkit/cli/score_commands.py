@@ -25,6 +25,7 @@ from healthkit.cli.options import (
     integer_text,
     make_table,
     measure_key,
+    measure_phrase,
     named_channel,
     no_orders_error,
     open_workspace,
@@ -147,7 +148,7 @@ def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ..
 
 def _unjudged_line(verdict: Any) -> str:
     """Return a line that says why the order files cannot judge a measure."""
-    label = sentences.measure_phrase(verdict.metric, named_channel(verdict.channel), verdict.window)
+    label = measure_phrase(verdict, named_channel(verdict.channel))
     return f"? {verdict.account} ({verdict.marketplace}), {label}: {unjudged_reason(verdict)}"
 
 
@@ -160,8 +161,7 @@ def _row_cells(row: Any, points: Any, has_no_orders: bool) -> list[str]:
     """Return the table cells of a row of SCORES after its account; without orders a count is 0, not a dash."""
     return [
         f"{row.as_of:%Y-%m-%d}",
-        sentences.measure_phrase(row.metric, row.channel, row.window)
-        + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
+        measure_phrase(row, row.channel) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
         f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figure_cells(row, points, has_no_orders),
         status_label(row.status), integer_text(row.headroom),
     ]  # fmt: skip
@@ -197,8 +197,8 @@ def _warn_of_early_ends(workspace: Any, as_of: date, accounts: list[str] | None)
     if len(ended):
         last = ended["ends_on"].min().date()
         print_error(
-            f"Note: the orders of {len(ended):,} of {len(selected):,} accounts end before {as_of} (the first on "
-            f"{last}); what came later is not known.",
+            f"Note: the orders of {len(ended):,} of {figures.format_quantity(len(selected), 'account')} end before "
+            f"{as_of} (the first on {last}); what came later is not known.",
             None,
         )
 
@@ -225,15 +225,16 @@ def rules(
         in_force = chosen.rules_in_force(on)
     heads = dict.fromkeys(("Measure", "Demand", "Window", "Since", "Source"), "long")
     table = make_table(heads, title=f"{chosen.title}, {on}")
+    company = labels.company_of(marketplace) if marketplace else labels.company_of(*chosen.marketplaces)
     for rule in in_force:
-        channels = " and ".join(labels.CHANNEL_LABELS[channel] for channel in rule.channels)
+        channels = " and ".join(labels.channel_label(channel, company) for channel in rule.channels)
         table.add_row(
-            f"{labels.capitalise_first(labels.metric_words(rule.metric).label)}\n{channels}",
+            f"{labels.capitalise_first(labels.metric_words(rule.metric, company).label)}\n{channels}",
             "\n".join(_requirement_lines(rule)), sentences.window_phrase(rule.windows, rule.lag),
             str(rule.since), f"{rule.source} ({labels.CERTAINTY_LABELS[rule.sure]})",
         )  # fmt: skip
     for ended in chosen.without_rule(on):
-        label = labels.capitalise_first(labels.metric_words(ended.metric).label)
+        label = labels.capitalise_first(labels.metric_words(ended.metric, company).label)
         demand = labels.NOT_COMPUTED if ended.not_computed else labels.NO_TARGET_FOUND
         table.add_row(label, demand, "", str(ended.since), ended.source)
     print_wide(table)

@@ -29,8 +29,8 @@ EVIDENCE_KINDS = (
 """Names of the kinds of evidence that files can contain.
 
 `promises` are ship-by days, `delivery_promises` deliver-by days, and `cancellers` state who cancelled.
-`confirmation_times` are confirmations that a list of late shipments cannot replace. `amazon_figures` are what Amazon
-reports of its own measures. The others are as in `tables.EVIDENCE_BY_KIND`.
+`confirmation_times` are confirmations that a list of late shipments cannot replace. `amazon_figures` are what the
+marketplace reports of its own measures. The others are as in `tables.EVIDENCE_BY_KIND`.
 """
 
 Coverage = Literal["fully", "days assumed", "in part"]
@@ -177,6 +177,7 @@ class DownloadAdvice(NamedTuple):
     note: str
     site: str = "Seller Central"
     api: str = "Selling Partner API"
+    marketplace: str = "US"
 
 
 def downloads_for(evidence: str, marketplace: str) -> list[Download]:
@@ -239,7 +240,7 @@ def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> D
     if download is None:
         return DownloadAdvice(
             "", "", "", "", evidence, measures, missing, ranges, days, 0, None, have_first, have_last, False, False,
-            False, "fully", "", "",
+            False, "fully", "", "", marketplace=marketplace,
         )  # fmt: skip
     coverage = max((download.tells[word] for word in evidence), key=_COVERAGES.index)
     # One download over all of the days may be less work than one for each gap.
@@ -252,7 +253,7 @@ def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> D
     return DownloadAdvice(
         download.kind, download.title, download.menu, download.report_type, evidence, measures, missing, ranges, days,
         downloads, download.most_days, have_first, have_last, extends, download.snapshot, download.by_hand, coverage,
-        alternative, download.note, download.site, download.api,
+        alternative, download.note, download.site, download.api, marketplace,
     )  # fmt: skip
 
 

@@ -208,7 +208,8 @@ class Panel(widgets.VBox):
         several = len({channel for _, channel in pairs}) > 1
         if [pair for _, pair in self.measure.options] != pairs:
             self.measure.options = [
-                (measure_label(metric, channel if several else ""), (metric, channel)) for metric, channel in pairs
+                (measure_label(metric, channel if several else "", labels.company_of(marketplace)), (metric, channel))
+                for metric, channel in pairs
             ]
         self.measure.value = wanted if wanted in pairs else pairs[0]
         if self.measure.value != wanted:
@@ -267,9 +268,9 @@ def _account_label(workspace: Workspace, pair: tuple[str, str]) -> str:
     return f"{account} ({marketplace})" if several else account
 
 
-def measure_label(metric: str, channel: str = "") -> str:
+def measure_label(metric: str, channel: str, company: str) -> str:
     """Return the label of a measure in a dropdown; it includes the channel unless that is empty."""
-    return labels.capitalise_first(sentences.measure_phrase(metric, channel))
+    return labels.capitalise_first(sentences.measure_phrase(metric, channel, company=company))
 
 
 def _date_of_milliseconds(milliseconds: float) -> date:

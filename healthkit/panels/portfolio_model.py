@@ -163,6 +163,12 @@ def measures_with_column(ranking: pd.DataFrame) -> list[tuple[str, str]]:
     return sorted(pairs.index[:MAX_MEASURE_COLUMNS], key=lambda pair: (names.index(pair[0]), pair[1] == "amazon"))
 
 
+def measure_company(ranking: pd.DataFrame, metric: str, channel: str) -> str:
+    """Return the company of the accounts that have a measure (see `labels.company_of`); "" if there are several."""
+    rows = ranking[(ranking["metric"] == metric) & (ranking["channel"] == channel)]
+    return labels.company_of(*rows["marketplace"].unique())
+
+
 def small_chart_scores(
     workspace: Workspace,
     accounts: list[tuple[str, str]],
@@ -232,7 +238,8 @@ def render_small_charts(
     drawn, without_rate = small_chart_scores(
         workspace, settings.drawn_accounts, settings.measure, settings.window, as_of, ranking
     )
-    name = labels.capitalise_first(sentences.measure_phrase(settings.measure[0], settings.measure[1], settings.window))
+    company = labels.company_of(*(marketplace for _, marketplace in settings.drawn_accounts))
+    name = labels.capitalise_first(sentences.measure_phrase(*settings.measure, settings.window, company))
     off = sum(str(daily["status"].iloc[-1]) == "off target" for _, daily in drawn)
     title = panel_text.side_by_side_title(name, off, len(drawn))
     spec = charts.vega_lite_spec(charts.small_multiples(drawn, description=title)) if drawn else None
@@ -254,7 +261,7 @@ def render_table(
     key = panel_text.EXPECTED_HARM_NOTE if ranking["harm"].notna().any() else panel_text.NO_SIMULATION_NOTE
     no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores())
     return {
-        "heads": [_column_heading(*pair) for pair in columns],
+        "heads": [_column_heading(*pair, measure_company(ranking, *pair)) for pair in columns],
         "looked_ahead": bool(ranking["harm"].notna().any()),
         "key": f"{key} {no_rules}".strip(),
         "rows": [_render_row(row, cells, columns, weeks, settings.drawn_accounts) for row in measures.records(listed)],
@@ -263,8 +270,9 @@ def render_table(
     }
 
 
-def _column_heading(metric: str, channel: str) -> str:
-    return labels.metric_words(metric).short_label + (" (Amazon)" if channel == "amazon" else "")
+def _column_heading(metric: str, channel: str, company: str) -> str:
+    short_label = labels.metric_words(metric, company).short_label
+    return f"{short_label} ({company or 'marketplace'})" if channel == "amazon" else short_label
 
 
 def _render_row(
@@ -276,7 +284,7 @@ def _render_row(
 ) -> dict[str, Any]:
     pair = row["account"], row["marketplace"]
     harm, chance = measures.float_or_none(row["harm"]), measures.float_or_none(row["chance"])
-    worst = _column_heading(row["metric"], row["channel"])
+    worst = _column_heading(row["metric"], row["channel"], labels.company_of(row["marketplace"]))
     return {
         "account": pair[0],
         "marketplace": pair[1],

@@ -47,7 +47,15 @@ class PortfolioPanel(widgets.VBox):
         codes = sorted(set(ranking["marketplace"]))
         self.marketplace = _dropdown("Marketplace", [("all", ""), *((code, code) for code in codes)])
         options = [
-            (measure_label(metric, channel if channel != "all" else ""), (metric, channel)) for metric, channel in pairs
+            (
+                measure_label(
+                    metric,
+                    channel if channel != "all" else "",
+                    portfolio_model.measure_company(ranking, metric, channel),
+                ),
+                (metric, channel),
+            )
+            for metric, channel in pairs
         ]
         self.measure = _dropdown("Measure drawn", options, 330)
         self.window = window_slider(30)

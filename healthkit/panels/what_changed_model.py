@@ -61,7 +61,8 @@ def explain_change(workspace: Workspace, question: Question, before: date) -> Ra
 def render_change(change: RateChange) -> dict[str, Any]:
     """Return the plain data with which `AnswerWidget` shows a change of a rate: finding, chart, notes and orders."""
     moved, question = change.movement, change.question
-    name = labels.capitalise_first(sentences.measure_phrase(question.metric, "", question.window))
+    company = labels.company_of(question.marketplace)
+    name = labels.capitalise_first(sentences.measure_phrase(question.metric, "", question.window, company))
     title = (
         f"{name} at {moved.format_point_rate(moved.before)} on {figures.format_day(change.before, 0)}, at "
         f"{moved.format_point_rate(moved.after)} now"

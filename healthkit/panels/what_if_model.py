@@ -121,7 +121,8 @@ def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
     """Return the plain data with which `AnswerWidget` shows a scenario: finding, chart, note and orders."""
     before, after, year = answer.result.before, answer.result.after, answer.question.as_of.year
     backs = answer.result.calendar_before.back_on, answer.result.calendar_after.back_on
-    finding = outlook_text.scenario_sentence(before, after, *backs, year)
+    company = labels.company_of(answer.question.marketplace)
+    finding = outlook_text.scenario_sentence(before, after, *backs, year, company=company)
     case = outlook_text.BEST_CASE_NOTE if answer.new_orders else panel_text.WITHOUT_SALES_NOTE
     likely = outlook_text.as_it_goes_on_sentence(answer.likely) if answer.likely else ""
     chart = charts.compared_outlooks(answer.result.calendar_before, answer.result.calendar_after, description=finding)

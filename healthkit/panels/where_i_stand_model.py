@@ -82,7 +82,15 @@ class Answer:
         if self.rule.target is not None:
             used = self.rule.target.share_used(*counts)
         return MeasureStanding(
-            question.metric, *counts, side, target, headroom, channel, question.window, share_used=used
+            question.metric,
+            *counts,
+            side,
+            target,
+            headroom,
+            channel,
+            question.window,
+            share_used=used,
+            company=labels.company_of(question.marketplace),
         )
 
     @property
@@ -109,8 +117,8 @@ class Answer:
         theirs, rule = self.verdict.theirs, self.rule
         counts = int(theirs["counted"]), int(theirs["at_fault"])
         headroom = None if rule.target is None or not counts[0] else int(rule.target.headroom(*counts))
-        whose = reasons.amazons_figure_phrase(
-            theirs["reported_on"], self.verdict.figure_age or 0, self.question.as_of.year
+        whose = reasons.own_figure_phrase(
+            theirs["reported_on"], self.verdict.figure_age or 0, self.question.as_of.year, self.standing.company
         )
         reported = self.standing._replace(
             counted=counts[0], at_fault=counts[1], side=measures.text_or_empty(theirs["side"]),
@@ -195,9 +203,10 @@ def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, a
     for rule in workspace.policies[marketplace].rules_in_force(as_of):
         if rule.metric == metric and channel in rule.channels:
             return rule
+    name = sentences.measure_phrase(metric, channel, company=labels.company_of(marketplace))
     raise QuestionError(
-        f"No rule of {workspace.policies[marketplace].name} asks for {sentences.measure_phrase(metric, channel)} "
-        f"on {figures.format_day(as_of, 0)}. Choose another day or measure."
+        f"No rule of {workspace.policies[marketplace].name} asks for {name} on {figures.format_day(as_of, 0)}. "
+        "Choose another day or measure."
     )
 
 
@@ -255,7 +264,7 @@ def answer_question(
     score = _select_row(daily, window, as_of)
     if score is None:
         raise QuestionError(
-            f"{account} has no {labels.CHANNEL_LABELS.get(channel, channel)} orders by "
+            f"{account} has no {labels.channel_label(channel, labels.company_of(marketplace))} orders by "
             f"{figures.format_day(as_of, 0)}. "
             "Choose a later day."
         )
@@ -387,8 +396,7 @@ def standing_sentence(standing: MeasureStanding, status: str, unjudged: str, as_
     >>> "".join(map(str, standing_sentence(none, "no data", "no orders yet", date(2026, 10, 31))))
     'Late Shipment Rate over 30 days has no rate on 31 October 2026: no orders yet.'
     """
-    words = labels.metric_words(standing.metric)
-    name = labels.capitalise_first(sentences.measure_phrase(standing.metric, standing.channel, standing.window))
+    words, name = standing.words, labels.capitalise_first(sentences.standing_phrase(standing))
     on = figures.format_long_day(as_of, 0)
     if status == "too few":
         few = figures.format_quantity(standing.counted, words.noun)
@@ -445,7 +453,7 @@ def _figure(answer: Answer) -> dict[str, Any]:
 def _title(answer: Answer) -> str:
     """Return since when the rate is off target, or how close it is; the name of the measure without a verdict."""
     if str(answer.score["status"]) not in JUDGED_STATUSES:
-        name = sentences.measure_phrase(answer.question.metric, "", answer.question.window)
+        name = sentences.standing_phrase(answer.standing._replace(channel=""))
         return f"{labels.capitalise_first(name)}, day by day"
     if str(answer.score["status"]) == "on target":
         return panel_text.on_target_title(answer.standing)

@@ -35,6 +35,23 @@ class Marketplace(NamedTuple):
         """Whether the marketplace is one of Amazon's."""
         return self.marketplace_id != "-"
 
+    @property
+    def company(self) -> str:
+        """The name of the marketplace in sentences: its title, without the country where a company has several.
+
+        >>> [find_marketplace(code).company for code in ("DE", "WALMART_CA", "TIKTOK_US", "EBAY")]
+        ['Amazon', 'Walmart', 'TikTok Shop', 'eBay']
+        """
+        if self.is_amazon:
+            return AMAZON
+        return next((name for name in _COMPANIES if self.title.startswith(f"{name} ")), self.title)
+
+
+AMAZON = "Amazon"
+"""Company of the marketplaces whose words are the default in texts."""
+_COMPANIES = ("Walmart", "TikTok Shop")
+"""Other companies with several marketplaces; the title of each marketplace adds a country to the name."""
+
 
 class UnknownMarketplaceError(ValueError):
     """Raised if no marketplace has the given code."""

@@ -27,6 +27,7 @@ from healthkit.report.charts.style import (
 from healthkit.report.text import account as account_text
 from healthkit.report.text import figures, movements
 from healthkit.report.text import reconciliation as reconciliation_text
+from healthkit.schema.marketplaces import AMAZON
 
 
 @SKIP_VALIDATION
@@ -132,11 +133,12 @@ def _text_layer(row_texts: Iterable[ChartRows]) -> Any:
 
 
 @SKIP_VALIDATION
-def our_and_marketplace_rates(sides: pd.DataFrame, *, description: str = "") -> alt.LayerChart:
+def our_and_marketplace_rates(sides: pd.DataFrame, *, company: str = AMAZON, description: str = "") -> alt.LayerChart:
     """Return a chart that compares our rates with the rates of the marketplace and with the limit.
 
     `sides` has one row a measure: `label`, `ours` and `theirs` (shares of what the target allows that are used up), and
     both rates as text (`ours_rate`, `theirs_rate`). Ours is drawn as a dot, theirs as a ring.
+    `company` is that of the marketplace (see `labels.company_of`).
     """
     rows = sides.to_dict("records")
     high = min(3.0, max(1.2, *(max(row["ours"], row["theirs"]) * 1.04 for row in rows)))
@@ -150,7 +152,7 @@ def our_and_marketplace_rates(sides: pd.DataFrame, *, description: str = "") -> 
         _bar_layer([((1, 1), n, 16, 36, "rule-strong") for n in range(len(rows))], layouts),
         _dot_layer([(min(row["theirs"], high), n, "", 190) for n, row in enumerate(rows)], layouts),
         _dot_layer([(min(row["ours"], high), n, "mark", 60) for n, row in enumerate(rows)], layouts),
-        _text_layer([_limit_texts(layouts), *(_measure_texts(row, n, layouts) for n, row in enumerate(rows))]),
+        _text_layer([_limit_texts(layouts), *(_measure_texts(row, n, layouts, company) for n, row in enumerate(rows))]),
     ]  # fmt: skip
     heights = {"wide": (WIDE, 24 + 38 * len(rows)), "narrow": (NARROW, 24 + 56 * len(rows))}
     return build_chart(layers, description, heights)
@@ -167,12 +169,14 @@ def _limit_texts(layouts: list[_RowLayout]) -> ChartRows:
     return [{"t": "Limit", "nt": "Limit", "x": x, "nx": narrow, "y": 11, "ny": 11, "w": "bold"}]
 
 
-def _measure_texts(row: dict[str, Any], place: int, layouts: list[_RowLayout]) -> ChartRows:
+def _measure_texts(row: dict[str, Any], place: int, layouts: list[_RowLayout], company: str) -> ChartRows:
     """Return a measure's name and both rates: in one line in the wide drawing, in two lines in the narrow one."""
     wide, narrow = layouts
     name, rates = (
         truncate_bold(row["label"], narrow.width - 8),
-        reconciliation_text.format_both_rates(row["ours_rate"], row["theirs_rate"], row["ours"] == row["theirs"]),
+        reconciliation_text.format_both_rates(
+            row["ours_rate"], row["theirs_rate"], row["ours"] == row["theirs"], company
+        ),
     )
     start = round(bold_text_ems(name) * 13 + 10)
     return [

@@ -85,12 +85,18 @@ def account_state(report: MonthlyReport) -> HtmlBlock:
     states = _account_state_rows(report)
     if not violations and rating is None and not states:
         return HtmlBlock("")
+    company = labels.company_of(report.marketplace)
     html = render_template(
         "account.html.j2",
         title=account_text.account_title(
-            opened, row.value if row else None, row.previous_value if row else None, bool(row and not row.reported_on)
+            opened,
+            row.value if row else None,
+            row.previous_value if row else None,
+            bool(row and not row.reported_on),
+            company,
         ),
         states=states,
+        company=company,
         violations=violations,
         one_by_one=any(one["note"] for one in violations),
         rating=rating,
@@ -147,7 +153,7 @@ def _rating_section(report: MonthlyReport, row: Measure) -> dict[str, Any]:
         "drawn": rating_scale(rating, points.off_under, points.on_from, points.most, previous_text),
         "bands": [(labels.STATUS_STYLES[name], text) for name, text in bands],
         "caption": account_text.rating_caption(
-            row.reported_on, year, points.start, points.gain, points.per_orders
+            row.reported_on, year, points.start, points.gain, points.per_orders, row.company
         ),
     }  # fmt: skip
 
@@ -159,6 +165,6 @@ def _consequence_notes(report: MonthlyReport) -> list[str]:
     for row in rows:
         streak = report.standings.get((row.metric, row.channel, row.window))
         if row.status == "off target" and streak is not None and streak.days and streak.stage is not None:
-            label = labels.metric_words(row.metric).label
+            label = row.standing.words.label
             notes.append(f"{label}: {labels.lowercase_first(drivers.streak_consequence(report, row))}")
     return notes

@@ -25,6 +25,7 @@ from healthkit.report.text import account as account_text
 from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.report.text import reconciliation as reconciliation_text
 from healthkit.report.text.sentences import LeavingOrders, MeasureStanding, SharedGroup
+from healthkit.schema.marketplaces import AMAZON as AMAZON_COMPANY
 
 if TYPE_CHECKING:
     from healthkit.report.model import MeasureKey, MonthlyReport
@@ -77,6 +78,7 @@ class Measure:
     reason: UnjudgedReason | None = None
     ours: Mapping[str, Any] | None = None
     theirs: Mapping[str, Any] | None = None
+    company: str = AMAZON_COMPANY
 
     @property
     def standing(self) -> MeasureStanding:
@@ -86,7 +88,7 @@ class Measure:
         counts = self.counted, self.at_fault
         return MeasureStanding(
             self.metric, *counts, self.side, self.target_value, self.headroom, channel, window, self.value,
-            self.share_used, self.figure_source,
+            self.share_used, self.figure_source, self.company,
         )  # fmt: skip
 
     @property
@@ -95,7 +97,7 @@ class Measure:
         return (
             ""
             if self.reported_on is None
-            else reasons.amazons_figure_phrase(self.reported_on, self.figure_age, self.year)
+            else reasons.own_figure_phrase(self.reported_on, self.figure_age, self.year, self.company)
         )
 
     def explain_unjudged(self, begins_on: date, ends_on: date) -> str:
@@ -297,6 +299,7 @@ def _measure_from_verdict(
         float_or_none(row.get("value")), value_before, row["reported_on"] if theirs else None,
         measure_verdict.figure_age or 0 if theirs else 0, report.as_of.year,
         measure_verdict.share_used, measure_verdict.reason, measure_verdict.ours, measure_verdict.theirs,
+        labels.company_of(report.marketplace),
     )  # fmt: skip
 
 
@@ -347,7 +350,7 @@ def measures_judged_otherwise(rows: Iterable[Measure]) -> list[tuple[str, str, s
         if theirs["status"] in JUDGED_STATUSES and theirs["status"] != row.status and theirs["counted"] and row.is_rate:
             rate = figures.format_rate(int(theirs["counted"]), int(theirs["at_fault"]), row.side, row.target)
             standing = row.standing
-            name = sentences.measure_phrase(standing.metric, standing.channel, standing.window)
+            name = sentences.standing_phrase(standing)
             disagreements.append((name, rate, reconciliation_text.status_phrase(theirs["status"])))
     return disagreements
 

@@ -9,6 +9,7 @@ from healthkit.report.html import measures
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.measures import Measure
 from healthkit.report.text import downloads as downloads_text
+from healthkit.report.text import labels
 from healthkit.report.text.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def files_to_download(report: MonthlyReport) -> HtmlBlock:
     if not files:
         return HtmlBlock("")
     metrics = {metric for one in files for metric in one.measures}
-    title = downloads_text.missing_files_title(len(measures.enforced_unjudged(report)), len(metrics), len(files))
+    unjudged = len(measures.enforced_unjudged(report))
+    company = labels.company_of(report.marketplace)
+    title = downloads_text.missing_files_title(unjudged, len(metrics), len(files), company)
     return HtmlBlock(
         render_template("missing.html.j2", title=title, files=[downloads_text.advice_cells(one) for one in files])
     )
@@ -60,5 +63,13 @@ def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None)
         return None
     best = next((one for one in files if not one.by_hand), files[0])
     return downloads_text.first_download_sentence(
-        best.title, best.menu, best.report_type, best.evidence, best.by_hand, best.ranges, best.site, best.api
+        best.title,
+        best.menu,
+        best.report_type,
+        best.evidence,
+        best.by_hand,
+        best.ranges,
+        best.site,
+        best.api,
+        labels.company_of(report.marketplace),
     )

@@ -136,7 +136,7 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
         where=labels.join_words(sorted({row["marketplace_title"] for row in accounts})),
         sentences=_portfolio_sentences(accounts, counts, len(portfolio.failures)),
         tally=[(n, labels.STATUS_STYLES[status]) for status, n in counts.items() if n],
-        columns=[_strip_heading(column) for column in columns],
+        columns=list(columns.values()),
         rows=[_account_row(row, place, accounts, columns, portfolio.as_of) for place, row in enumerate(accounts)],
         failures=[(*one, "", "", "")[:6] for one in portfolio.failures],
         notes=portfolio.notes,
@@ -165,6 +165,7 @@ def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
         row["metric"], int(row["counted"]), int(row["at_fault"]), *target_fields, *scope,
         measures.float_or_none(row.get("value")),
         measures.float_or_none(row.get("used")), measures.text_or_empty(row.get("whose")),
+        labels.company_of(row["marketplace"]),
     )  # fmt: skip
 
 
@@ -205,40 +206,53 @@ def _furthest_sentence(row: dict[str, Any]) -> Sentence:
     return portfolio_text.furthest_account_sentence(row["account"], _standing_from_row(row), likely)
 
 
-def _strip_columns(accounts: list[dict[str, Any]]) -> list[str]:
-    """Return the measures with a strip column: those of the most accounts, in the order of METRIC_WORDS."""
+def _strip_columns(accounts: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return the measures with a strip column, each with its headings: those of the most accounts.
+
+    They are in the order of METRIC_WORDS.
+    """
     names = {name for row in accounts for name in row["strips"]}
     by_frequency = sorted(names, key=lambda name: (-sum(name in row["strips"] for row in accounts), name))[:MAX_STRIPS]
     order = list(labels.METRIC_WORDS)
-    return sorted(by_frequency, key=lambda name: (order.index(name.split()[0]), name.split()[1] == "amazon", name))
+    in_order = sorted(by_frequency, key=lambda name: (order.index(name.split()[0]), name.split()[1] == "amazon", name))
+    return {
+        name: _strip_heading(
+            name, labels.company_of(*(row["marketplace"] for row in accounts if name in row["strips"]))
+        )
+        for name in in_order
+    }
 
 
-def _strip_heading(name: str) -> dict[str, str]:
-    """Return the long, column and short heading of a strip column, and its channel if orders are Amazon-fulfilled."""
+def _strip_heading(name: str, company: str) -> dict[str, str]:
+    """Return the long, column and short heading of a strip column, and its channel if the marketplace fulfils.
+
+    `company` is that of the accounts that have the measure; "" if they are of several companies.
+    """
     metric, channel = name.split()
-    words = labels.metric_words(metric)
+    words = labels.metric_words(metric, company)
     fits = max(map(len, words.label.split())) <= 9 and not words.short_label[:2].isupper()
-    channel = "Amazon-fulfilled" if channel == "amazon" else ""
+    channel = labels.channel_label(channel, company) if channel == "amazon" else ""
     return {
         "long": words.label,
         "head": words.label if fits else words.short_label,
         "short": words.short_label,
         "channel": channel,
+        "fulfilled_by": channel.removesuffix("-fulfilled"),
     }
 
 
 def _account_row(
-    row: dict[str, Any], place: int, accounts: list[dict[str, Any]], columns: list[str], until: date
+    row: dict[str, Any],
+    place: int,
+    accounts: list[dict[str, Any]],
+    columns: dict[str, dict[str, str]],
+    until: date,
 ) -> dict[str, Any]:
     """Return the row of an account in the index as template values."""
     judged = row["status"] in JUDGED_STATUSES
     standing = _standing_from_row(row) if row["metric"] else None
     ended = row.get("as_of") and date.fromisoformat(row["as_of"]) < until
-    measure_name = (
-        labels.capitalise_first(sentences.measure_phrase(standing.metric, standing.channel, standing.window))
-        if standing
-        else "No orders"
-    )
+    measure_name = labels.capitalise_first(sentences.standing_phrase(standing)) if standing else "No orders"
     target, headroom = _target_and_headroom(standing) if standing and judged else ("", "")
     return {
         **{name: row[name] for name in ("account", "marketplace_title", "href", "csv_href")},
@@ -256,14 +270,14 @@ def _account_row(
         else 1_000_000_000,
         "json_href": row.get("json_href") or row["href"].removesuffix(".html") + ".json",
         "target": target,
-        "strips": [(_strip_heading(name), _strip_svg(name, row["strips"])) for name in columns],
+        "strips": [(heading, _strip_svg(name, heading, row["strips"])) for name, heading in columns.items()],
     }
 
 
 def _target_and_headroom(standing: MeasureStanding) -> tuple[str, str]:
     """Return the target of a measure and its headroom, or distance from the target, as text."""
     if standing.value is None:
-        headroom = figures.format_headroom(standing.headroom, labels.metric_words(standing.metric).noun)
+        headroom = figures.format_headroom(standing.headroom, standing.words.noun)
         return figures.format_target(standing.side, standing.target), headroom
     on_from = int(standing.target or 0)
     return account_text.format_value_target(standing.metric, on_from), account_text.format_value_room(
@@ -271,6 +285,5 @@ def _target_and_headroom(standing: MeasureStanding) -> tuple[str, str]:
     )
 
 
-def _strip_svg(name: str, strips: dict[str, list[StripWeek]]) -> Any:
-    column = _strip_heading(name)
+def _strip_svg(name: str, column: dict[str, str], strips: dict[str, list[StripWeek]]) -> Any:
     return weekly_strip(f"{column['long']} {column['channel']}".strip(), strips.get(name) or [None])

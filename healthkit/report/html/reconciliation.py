@@ -26,15 +26,19 @@ def reconciliation(report: MonthlyReport) -> HtmlBlock:
     rows = sorted(report.reconciled, key=_reconciliation_sort_key)
     if not rows:
         return HtmlBlock("")
+    company = labels.company_of(report.marketplace)
     other_status = [_measure_label(one) for one in rows if _is_judged_otherwise(one)]
-    chart = _comparison_figure(rows)
+    chart = _comparison_figure(rows, company)
     html = render_template(
         "reconciliation.html.j2",
-        title=reconciliation_text.reconciliation_title(len(rows), other_status, sum(not one.agrees for one in rows)),
+        title=reconciliation_text.reconciliation_title(
+            len(rows), other_status, sum(not one.agrees for one in rows), company
+        ),
+        theirs=labels.capitalise_first(labels.possessive(company)),
         rows=[_reconciliation_row(one, report.as_of.year) for one in rows],
         figure=chart[0] if chart else None,
         missing_figures=reconciliation_text.missing_figures_sentence(
-            _measures_without_figure(report), max(one.as_of for one in rows), report.as_of.year
+            _measures_without_figure(report), max(one.as_of for one in rows), report.as_of.year, company
         ),
     )
     return HtmlBlock(html, {chart[0]["id"]: chart[1]} if chart else {})
@@ -56,8 +60,9 @@ def _is_judged_otherwise(pair: Any) -> bool:
 
 def _measure_label(pair: Any) -> str:
     """Return the label of a measure, with its window if the rule has several and its channel if not the seller's."""
-    label = sentences.measure_heading(pair.metric, pair.window if len(pair.rule.windows) > 1 else 0)
-    return label if pair.channel in ("seller", "all") else f"{label}, {labels.CHANNEL_LABELS[pair.channel]}"
+    company = labels.company_of(pair.marketplace)
+    label = sentences.measure_heading(pair.metric, pair.window if len(pair.rule.windows) > 1 else 0, company)
+    return label if pair.channel in ("seller", "all") else f"{label}, {labels.channel_label(pair.channel, company)}"
 
 
 def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
@@ -73,19 +78,27 @@ def _reconciliation_row(pair: Any, year: int) -> dict[str, Any]:
         ],
         "proxy": pair.proxy,
         "why": _difference_lines(pair, year),
-        "contradiction": reconciliation_text.contradiction_sentence(pair.contradiction) if pair.contradiction else "",
+        "contradiction": reconciliation_text.contradiction_sentence(
+            pair.contradiction, labels.company_of(pair.marketplace)
+        ) if pair.contradiction else "",
     }  # fmt: skip
 
 
 def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], str]]:
     """Return the reasons of a difference, each with its first order ids and a note on how many more there are."""
-    noun = labels.metric_words(pair.metric).noun
+    noun, company = labels.metric_words(pair.metric).noun, labels.company_of(pair.marketplace)
     last = pair.as_of - timedelta(days=pair.rule.lag)
     first = last - timedelta(days=pair.window - 1)
     lines = []
     for cause, counted, at_fault, ids in pair.differences:
         cause_text = reconciliation_text.difference_sentence(
-            cause, counted, at_fault, noun, uncertain=cause in pair.uncertain_causes, missing=pair.missing
+            cause,
+            counted,
+            at_fault,
+            noun,
+            uncertain=cause in pair.uncertain_causes,
+            missing=pair.missing,
+            company=company,
         )
         if cause == "window":
             # These are all orders of whole days, so the days are named instead of the order ids.
@@ -97,7 +110,10 @@ def _difference_lines(pair: Any, year: int) -> list[tuple[str, tuple[str, ...], 
         lines.append(
             (cause_text, ids[: reconciliation_text.MAX_NAMED_ORDERS], reconciliation_text.more_orders_note(len(ids)))
         )
-    lines += [(reconciliation_text.cause_counts_sentence(*part), (), "") for part in pair.parts]
+    lines += [
+        (reconciliation_text.cause_counts_sentence(cause, ours, theirs, company), (), "")
+        for cause, ours, theirs in pair.parts
+    ]
     return lines or [(reconciliation_text.NO_DIFFERENCE, (), "")]
 
 
@@ -111,13 +127,14 @@ def _measures_without_figure(report: MonthlyReport) -> list[str]:
         and (row.is_rate or row.metric not in reported_metrics) and row.theirs is None
     ]  # fmt: skip
     windows: dict[tuple[str, str], list[int]] = {}
+    company = labels.company_of(report.marketplace)
     for row in rows:
         standing = row.standing
         windows.setdefault((row.metric, standing.channel), []).extend([standing.window] if standing.window else [])
-    return [sentences.measure_over_windows(*key, of_measure) for key, of_measure in windows.items()]
+    return [sentences.measure_over_windows(*key, of_measure, company) for key, of_measure in windows.items()]
 
 
-def _comparison_figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def _comparison_figure(rows: list[Any], company: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return the figure of our and the marketplace's rates as shares of the limit used; None without such rates."""
     comparable = [one for one in rows if one.rule.target is not None and one.ours[0] and one.theirs[0]]
     if not comparable:
@@ -130,12 +147,13 @@ def _comparison_figure(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]
         furthest["theirs_rate"],
         furthest["limit"],
         furthest["ours"] == furthest["theirs"],
+        company,
     )
-    chart = charts.our_and_marketplace_rates(sides, description=title)
+    chart = charts.our_and_marketplace_rates(sides, company=company, description=title)
     return {
         "id": "beside-chart",
         "title": title,
-        "caption": [reconciliation_text.BOTH_RATES_CAPTION],
+        "caption": [reconciliation_text.both_rates_caption(company)],
     }, charts.vega_lite_spec(chart)
 
 

@@ -59,7 +59,7 @@ def verdict_lines(report: MonthlyReport) -> list[list[str]]:
     ]
     unjudged = measures.enforced_unjudged(report)
     if unjudged:
-        names = [sentences.measure_phrase(row.metric, row.standing.channel) for row in unjudged]
+        names = [sentences.measure_phrase(row.metric, row.standing.channel, company=row.company) for row in unjudged]
         lines.append(
             [
                 "What is missing",
@@ -77,7 +77,8 @@ def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) ->
     wrong = sentences.what_is_wrong_sentence(
         [row.standing for row in off], [row.standing for row in risk], len(on), [row.standing for row in unjudged]
     )
-    wrong = _add_disagreement(wrong, measures.measures_judged_otherwise(rows))
+    company = labels.company_of(report.marketplace)
+    wrong = _add_disagreement(wrong, measures.measures_judged_otherwise(rows), company)
     if not off + risk + on:
         return [("What is wrong", wrong), *_sentences_without_verdict(report, rows, year)]
     # Only rates have a headroom in orders: no violation is allowed, and a rating is in points.
@@ -123,11 +124,11 @@ def _what_to_do_first(
     return heading, sentences.first_step_sentence(_shared_group(faults, worst), len(faults), year, worst.fault_noun)
 
 
-def _add_disagreement(first_sentence: Sentence, disagreements: list[tuple[str, str, str]]) -> Sentence:
+def _add_disagreement(first_sentence: Sentence, disagreements: list[tuple[str, str, str]], company: str) -> Sentence:
     """Return the first sentence extended by the measures to which the marketplace gives another status."""
     return (
         *first_sentence[:-1],
-        first_sentence[-1].rstrip(".") + reconciliation_text.disagreement_clause(disagreements) + ".",
+        first_sentence[-1].rstrip(".") + reconciliation_text.disagreement_clause(disagreements, company) + ".",
     )
 
 
@@ -191,6 +192,7 @@ def scorecard(report: MonthlyReport) -> HtmlBlock:
     rows = measures.measures(report)
     counts = {status: sum(row.status == status for row in rows) for status in labels.STATUS_STYLES}
     judged = sum(counts[status] for status in JUDGED_STATUSES)
+    company = labels.company_of(report.marketplace)
     html = render_template(
         "scorecard.html.j2",
         title=sentences.scorecard_title(
@@ -203,10 +205,10 @@ def scorecard(report: MonthlyReport) -> HtmlBlock:
         ],
         proxies=sorted({labels.assumptions_sentence(row.proxy) for row in rows if row.proxy}),
         channel_notes=[
-            sentences.channel_without_orders_note(name, n)
+            sentences.channel_without_orders_note(name, n, company)
             for name, n in measures.channels_without_orders(report).items()
         ],
-        uncovered=account_text.uncovered_measures_sentence(measures.uncovered_measures(report)),
+        uncovered=account_text.uncovered_measures_sentence(measures.uncovered_measures(report), company),
     )
     return HtmlBlock(html)
 
@@ -220,9 +222,9 @@ def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> di
     return _figure_cells(row, reason) | {
         "status": status,
         "group": bool(begins_group),
-        "label": sentences.measure_heading(row.metric, row.window if row.several_windows else 0),
+        "label": sentences.measure_heading(row.metric, row.window if row.several_windows else 0, row.company),
         "href": f"#{row.anchor if row.is_rate else 'account'}" if has_chapter else "",
-        "channel": labels.CHANNEL_LABELS.get(row.channel, row.channel) if row.names_channel else "",
+        "channel": labels.channel_label(row.channel, row.company) if row.names_channel else "",
         "days": _days_cell(row, year),
         "likely": outlook.likely_phrase_of(report, row),
         "reported": _reported_note(row, year),
@@ -273,7 +275,7 @@ def _count_cell(row: Measure) -> str:
 def _days_cell(row: Measure, year: int) -> str:
     """Return the days of a window as text; for a number or a reported value, its single day."""
     if row.reported_on is not None and row.value is not None:
-        return reconciliation_text.reported_on_note(row.reported_on, year)
+        return reconciliation_text.reported_on_note(row.reported_on, year, row.company)
     if account_text.figure_kind(row.metric) == "number":
         return figures.format_day(row.last_day, year)
     return figures.format_day_range(row.first_day, row.last_day, year)
@@ -283,7 +285,7 @@ def _reported_note(row: Measure, year: int) -> str:
     """Return a note on the day of a rate that the marketplace reported; "" for our own rates and other values."""
     if row.reported_on is None or row.value is not None:
         return ""
-    return reconciliation_text.reported_on_note(row.reported_on, year)
+    return reconciliation_text.reported_on_note(row.reported_on, year, row.company)
 
 
 def _change_cell(row: Measure) -> str:
@@ -483,7 +485,7 @@ def _part_captions(report: MonthlyReport, row: Measure) -> list[str]:
         if part["counted"]
     ]
     return (
-        [sentences.parts_caption(parts, row.target, figures.format_day(report.before, report.as_of.year))]
+        [sentences.parts_caption(parts, row.target, figures.format_day(report.before, report.as_of.year), row.company)]
         if parts
         else []
     )
@@ -558,6 +560,7 @@ def _order_row(order: dict[str, Any], year: int) -> dict[str, str]:
 def rules_in_force(report: MonthlyReport) -> HtmlBlock:
     """Return the HTML block of rules with window, first day, source and certainty, and of the data version."""
     rules = [rule for rule in report.rules if not rule.part_of]
+    company = labels.company_of(report.marketplace)
     provenance = [
         ("Rules", report.policy),
         ("Data", _data_summary(report)),
@@ -565,7 +568,10 @@ def rules_in_force(report: MonthlyReport) -> HtmlBlock:
     ]
     html = render_template(
         "rules.html.j2",
-        rows=[*map(_rule_row, rules), *map(_row_without_rule, report.without_rule)],
+        rows=[
+            *(_rule_row(rule, company) for rule in rules),
+            *(_row_without_rule(ended, company) for ended in report.without_rule),
+        ],
         provenance=provenance,
     )
     return HtmlBlock(html)
@@ -582,14 +588,14 @@ def _rating_target(rule: Any) -> str:
     return "" if points is None else rules_text.rating_target_phrase(points.on_from, points.off_under, points.most)
 
 
-def _rule_row(rule: Any) -> dict[str, str]:
+def _rule_row(rule: Any, company: str) -> dict[str, str]:
     """Return the table row of one rule as text."""
     noun = labels.metric_words(rule.metric).noun
     has_several_channels = len(rule.channels) > 1
     side, share = (rule.target.side, rule.target.share) if rule.target is not None else ("", None)
     return {
-        "label": labels.metric_words(rule.metric).label,
-        "channels": labels.join_words([labels.CHANNEL_LABELS[name] for name in rule.channels])
+        "label": labels.metric_words(rule.metric, company).label,
+        "channels": labels.join_words([labels.channel_label(name, company) for name in rule.channels])
         if has_several_channels
         else "",
         "target": _rating_target(rule) or sentences.rule_phrase(side, share, rule.minimum, noun),
@@ -603,10 +609,10 @@ def _rule_row(rule: Any) -> dict[str, str]:
     }
 
 
-def _row_without_rule(ended: EndedRule) -> dict[str, str]:
+def _row_without_rule(ended: EndedRule, company: str) -> dict[str, str]:
     """Return the table row of a metric without a rule: none was found, or no file lets compute it."""
     return dict.fromkeys(("channels", "window", "sure"), "") | {
-        "label": labels.metric_words(ended.metric).label,
+        "label": labels.metric_words(ended.metric, company).label,
         "target": labels.NOT_COMPUTED if ended.not_computed else labels.NO_TARGET_FOUND,
         "source": ended.source.strip().rstrip("."),
     }

@@ -23,7 +23,9 @@ from healthkit.report.text.labels import (
     join_words,
     lowercase_first,
     metric_words,
+    possessive,
 )
+from healthkit.schema.marketplaces import AMAZON
 
 FIGURE_KINDS = {"policy_violations": "number", "account_health_rating": "points", "average_response_time": "average"}
 """Metric id -> kind of its figure, for metrics that are not rates: open violations, points, or average hours."""
@@ -34,7 +36,7 @@ EVIDENCE_FILES = {
     "refunds": "a defects file that names refunds",
     "contacts": "a file of buyer messages",
     "surveys": "a file of buyer surveys",
-    "violations": "a violations file or Amazon\N{RIGHT SINGLE QUOTATION MARK}s performance report",
+    "violations": "a violations file",
     "returns": "a returns file",
     "return_answers": "a file of return requests",
     "return_feedback": "a file of return requests",
@@ -46,7 +48,9 @@ EVIDENCE_FILES = {
     "cases": "a defects file that names cases",
     "cancellers": "a file that says who cancelled",
 }
-"""Kind of missing evidence -> the file that contains it."""
+"""Kind of missing evidence -> the file that contains it in every marketplace."""
+AMAZON_EVIDENCE_FILES = EVIDENCE_FILES | {"violations": f"a violations file or {possessive(AMAZON)} performance report"}
+"""Kind of missing evidence -> the file that contains it in Amazon's marketplaces."""
 CATEGORY_LABELS = {
     "listing_policy_violations": "Listing policy",
     "product_authenticity_customer_complaints": "Product authenticity",
@@ -172,7 +176,7 @@ def format_value_room(metric_id: str, figure: float, on_target_from: int | None 
     return "nothing is asked"
 
 
-def uncovered_measures_sentence(measures: Iterable[tuple[str, str]]) -> str:
+def uncovered_measures_sentence(measures: Iterable[tuple[str, str]], company: str = AMAZON) -> str:
     """Return a sentence on the metrics without imported evidence, and the files that contain it; empty for none.
 
     Each measure is a metric id and its missing evidence, as assumptions joined by '+'.
@@ -181,11 +185,12 @@ def uncovered_measures_sentence(measures: Iterable[tuple[str, str]]) -> str:
     ...           ("policy_violations", "violations_not_imported")])
     'No file tells of late answers and time to answer (a file of buyer messages would), nor of policy violations (a violations file or Amazon’s performance report would).'
     """  # noqa: E501 - the sentence
+    files_by_evidence = AMAZON_EVIDENCE_FILES if company == AMAZON else EVIDENCE_FILES
     labels_by_files: dict[str, list[str]] = {}
     for metric_id, missing in measures:
-        files = [EVIDENCE_FILES.get(one.removesuffix("_not_imported"), one) for one in missing.split("+")]
+        files = [files_by_evidence.get(one.removesuffix("_not_imported"), one) for one in missing.split("+")]
         labels_of_files = labels_by_files.setdefault(join_words(list(dict.fromkeys(files))), [])
-        label = lowercase_first(metric_words(metric_id).label)
+        label = lowercase_first(metric_words(metric_id, company).label)
         if label not in labels_of_files:
             labels_of_files.append(label)
     clauses = [f"{join_words(labels)} ({files} would)" for files, labels in labels_by_files.items()]
@@ -423,7 +428,9 @@ def category_note(open_count: int, severity: str, opened_on: date | None, resolv
     return ", ".join(parts)
 
 
-def account_title(open_count: int | None, rating: float | None, rating_before: float | None, estimated: bool) -> str:
+def account_title(
+    open_count: int | None, rating: float | None, rating_before: float | None, estimated: bool, company: str = AMAZON
+) -> str:
     """Return the title of the account section: the number of open violations and the rating.
 
     A value that is None is left out.
@@ -447,7 +454,7 @@ def account_title(open_count: int | None, rating: float | None, rating_before: f
             else "fell to"
         )
         clauses.append(f"the rating is estimated at {points}" if estimated else f"the rating {verb} {points}")
-    return capitalise_first("; ".join(clauses)) or "What Amazon says of the account"
+    return capitalise_first("; ".join(clauses)) or f"What {company} says of the account"
 
 
 def rating_title(points: float, on_target_from: int, maximum: int) -> str:
@@ -469,7 +476,9 @@ def rating_title(points: float, on_target_from: int, maximum: int) -> str:
     return f"Account Health Rating: {format_number(round(points))} of {format_number(maximum)}, {distance}"
 
 
-def rating_caption(reported_on: date | None, year: int, start: int, gain: int, per_orders: int) -> str:
+def rating_caption(
+    reported_on: date | None, year: int, start: int, gain: int, per_orders: int, company: str = AMAZON
+) -> str:
     """Return a caption with the source of a rating: the marketplace's report, or an estimate.
 
     `reported_on` is None for an estimate, which begins with `start` points and adds `gain` points for every
@@ -481,14 +490,11 @@ def rating_caption(reported_on: date | None, year: int, start: int, gain: int, p
     '≈ estimated: 200 + 4 per 200 orders − points of open violations; how many points a violation takes is not published by Amazon.'
     """  # noqa: E501 - the sentence
     if reported_on is not None:
-        return (
-            f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own number, as it reported on "
-            f"{format_long_day(reported_on, year)}."
-        )
+        return f"{possessive(company)} own number, as it reported on {format_long_day(reported_on, year)}."
     return (
         f"≈ estimated: {format_number(start)} + {format_number(gain)} per {format_number(per_orders)} orders "
         f"{MINUS} points of open "
-        "violations; how many points a violation takes is not published by Amazon."
+        f"violations; how many points a violation takes is not published by {company}."
     )
 
 

@@ -7,10 +7,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from healthkit.report.text.figures import format_long_day, format_number, format_quantity, spell_number
-from healthkit.report.text.labels import Strong, capitalise_first, join_words, metric_words
+from healthkit.report.text.labels import Strong, capitalise_first, company_of, join_words, metric_words, possessive
+from healthkit.schema.marketplaces import AMAZON
 
 if TYPE_CHECKING:
-    from healthkit.ingest.downloads import DownloadAdvice
+    from healthkit.ingest.downloads import Download, DownloadAdvice
 
 EVIDENCE_LABELS = {
     "orders": "orders",
@@ -24,7 +25,7 @@ EVIDENCE_LABELS = {
     "scans": "carrier scans",
     "business_hours": "deliveries within business hours",
     "feedback": "ratings",
-    "claims": "A-to-z Guarantee claims",
+    "claims": "claims",
     "chargebacks": "chargebacks",
     "refunds": "refunds",
     "not_received": "items not received",
@@ -37,9 +38,9 @@ EVIDENCE_LABELS = {
     "contacts": "buyer messages",
     "surveys": "buyer surveys",
     "violations": "policy violations",
-    "amazon_figures": "Amazon's own figures",
+    "amazon_figures": "the marketplace's own figures",
 }
-"""Kind of evidence -> its name in a sentence."""
+"""Kind of evidence -> its name in a sentence in every marketplace."""
 FILE_LIMITATIONS = {
     "fully": "",
     "days assumed": "It names the orders, not the day of each event: the days are assumed.",
@@ -66,16 +67,20 @@ def download_location(
     return f"{api}, report type {report_type}" if report_type else f"your own calls of the {api}"
 
 
-def evidence_list(evidence: Sequence[str]) -> str:
+def evidence_list(evidence: Sequence[str], company: str = AMAZON) -> str:
     """Return the names of kinds of evidence as a list in a sentence.
 
-    >>> evidence_list(["claims", "chargebacks"])
-    'A-to-z Guarantee claims and chargebacks'
+    >>> evidence_list(["claims", "chargebacks"]), evidence_list(["claims", "chargebacks"], "eBay")
+    ('A-to-z Guarantee claims and chargebacks', 'claims and chargebacks')
+    >>> evidence_list(["amazon_figures"], "eBay")
+    "eBay's own figures"
     """
-    return join_words([EVIDENCE_LABELS.get(kind, kind.replace("_", " ")) for kind in evidence])
+    names = EVIDENCE_LABELS | ({"claims": "A-to-z Guarantee claims"} if company == AMAZON else {})
+    names |= {"amazon_figures": f"{company}'s own figures"} if company else {}
+    return join_words([names.get(kind, kind.replace("_", " ")) for kind in evidence])
 
 
-def missing_files_title(unjudged: int, measures: int, files: int) -> str:
+def missing_files_title(unjudged: int, measures: int, files: int, company: str = AMAZON) -> str:
     """Return the title of the list of missing files, with the number of measures that need them.
 
     `unjudged` of the `measures` cannot be judged; `files` is the number of missing files.
@@ -89,26 +94,30 @@ def missing_files_title(unjudged: int, measures: int, files: int) -> str:
         return capitalise_first(f"{spell_number(unjudged)} {noun} cannot be judged; {files_clause} more")
     noun = "measure rests" if measures == 1 else "measures rest"
     return capitalise_first(
-        f"{spell_number(measures)} {noun} on Amazon\N{RIGHT SINGLE QUOTATION MARK}s figure alone; "
-        f"{files_clause} which orders"
+        f"{spell_number(measures)} {noun} on {possessive(company)} figure alone; {files_clause} which orders"
     )
 
 
-def no_orders_file_sentence(account: str) -> str:
-    """Return a sentence that no order file of an account was imported, and where to download it.
+def no_orders_file_sentence(account: str, file: Download) -> str:
+    """Return a sentence that no order file of an account was imported, and where to get one.
 
-    >>> no_orders_file_sentence("acme")
+    `file` is the best file of orders in the marketplace of the account.
+
+    >>> from healthkit.ingest.downloads import downloads_for
+    >>> no_orders_file_sentence("acme", downloads_for("orders", "US")[0])
     'acme: no file of orders yet, without which nothing is judged. Download the all-orders file (Seller Central, Orders > Order Reports > All Orders).'
+    >>> no_orders_file_sentence("acme", downloads_for("orders", "OLIST")[0])
+    'acme: no file of orders yet, without which nothing is judged. Fill in the orders CSV (docs/files.md).'
     """  # noqa: E501 - the sentence
-    location = "Seller Central, Orders > Order Reports > All Orders"
-    return (
-        f"{account}: no file of orders yet, without which nothing is judged. Download the all-orders file ({location})."
-    )
+    location = download_location(file.menu, "" if file.menu else file.report_type, file.site, file.api)
+    step = f"Fill in the {file.title} (docs/files.md)" if file.by_hand else f"Download the {file.title} ({location})"
+    return f"{account}: no file of orders yet, without which nothing is judged. {step}."
 
 
 def first_download_sentence(
     title: str, menu: str, report_type: str, evidence: Sequence[str], by_hand: bool,
     ranges: Sequence[tuple[date, date]] = (), site: str = "Seller Central", api: str = "Selling Partner API",
+    company: str = AMAZON,
 ) -> tuple[str, ...]:  # fmt: skip
     """Return a sentence on the file to download first, where and for which days; it ends a verdict.
 
@@ -122,7 +131,7 @@ def first_download_sentence(
     'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it tells of orders.'
     """  # noqa: E501 - the sentence
     days_phrase = f" for {_ranges_phrase(ranges)}" if ranges else ""
-    end = f"{days_phrase}: it tells of {evidence_list(evidence)}."
+    end = f"{days_phrase}: it tells of {evidence_list(evidence, company)}."
     if by_hand:
         return (Strong(f"Fill in the {title}"), f" (docs/files.md){end}")
     location = download_location(menu, "" if menu else report_type, site, api)
@@ -139,7 +148,7 @@ def advice_sentence(advice: DownloadAdvice) -> str:
     ...     "all", days, 75, 1, 365, None, None, False, False, False, "fully", "", "")))
     Download the seller feedback file (Seller Central, Performance > Feedback) for 75 days, 14 September to 27 November 2026. Needed for: Order Defect Rate.
     """  # noqa: E501 - the sentence
-    evidence = evidence_list(advice.evidence)
+    evidence = evidence_list(advice.evidence, company_of(advice.marketplace))
     needed_for = f" Needed for: {_measure_labels(advice)}." if advice.measures else ""
     if not advice.kind:
         return f"No file that the kit reads tells of {evidence} in this marketplace.{needed_for}"
@@ -171,7 +180,7 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
     >>> cells["days"]
     '75 days, 14 September to 27 November 2026'
     """
-    evidence, location = evidence_list(advice.evidence), ""
+    evidence, location = evidence_list(advice.evidence, company_of(advice.marketplace)), ""
     if advice.kind:
         report_type = "" if advice.menu else advice.report_type
         no_download = "docs/files.md: no download holds it"
@@ -198,7 +207,7 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
 
 
 def _measure_labels(advice: DownloadAdvice) -> str:
-    return ", ".join(metric_words(metric).label for metric in advice.measures)
+    return ", ".join(metric_words(metric, company_of(advice.marketplace)).label for metric in advice.measures)
 
 
 def _limitation_sentences(advice: DownloadAdvice) -> str:

@@ -136,7 +136,11 @@ def format_limit(side: str, value: float | Fraction) -> str:
 
     >>> format_limit("below", 0.01), format_limit("at least", 0.9)
     ('limit 1%', 'target at least 90%')
+    >>> format_limit("", 0)
+    'no target'
     """
+    if not side:
+        return format_target(side, value)
     return f"limit {format_percent(value)}" if side == "below" else f"target {format_target(side, value)}"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from healthkit.schema.marketplaces import AMAZON, find_marketplace
+
 DASH = "\N{EN DASH}"
 
 
@@ -28,7 +30,7 @@ late_shipment_rate            | Late Shipment Rate       | LSR       |      | or
 cancellation_rate             | Pre-fulfilment Cancellation Rate | PCR       |      | order    | was cancelled                             | were cancelled
 valid_tracking_rate           | Valid Tracking Rate      | VTR       |      | parcel   | has no valid tracking                     | have no valid tracking
 on_time_delivery_rate         | On-Time Delivery Rate    | OTDR      |      | parcel   | arrived late                              | arrived late
-unit_on_time_delivery_rate    | On-Time Delivery Rate, units | OTDR units |      | unit     | arrived late                              | arrived late
+unit_on_time_delivery_rate    | On-Time Delivery Rate (units) | OTDR units |      | unit     | arrived late                              | arrived late
 business_hour_delivery_rate   | Business-Hour Delivery Rate | BHDR   |      | parcel   | arrived outside business hours            | arrived outside business hours
 refund_rate                   | Refunds                  | Refunds   | many | order    | was refunded                              | were refunded
 return_rate                   | Return Rate              | Returned  |      | delivered order | was returned                       | were returned
@@ -59,8 +61,17 @@ def _parse_metric_words() -> dict[str, MetricWords]:
 
 METRIC_WORDS: dict[str, MetricWords] = _parse_metric_words()
 """Metric id -> its words."""
-CHANNEL_LABELS = {"seller": "seller-fulfilled", "amazon": "Amazon-fulfilled", "all": "the account as a whole"}
-"""Channel -> its label."""
+_LABELS_OUTSIDE_AMAZON = {"cancellation_rate": ("Cancellation Rate", "Cancelled")}
+"""Metric id -> label and short label in every other marketplace, for a metric whose label is a name of Amazon's."""
+_LABELS_BY_COMPANY = {
+    "TikTok Shop": {
+        "cancellation_rate": ("Seller Fault Cancellation Rate", "SFCR"),
+        "late_shipment_rate": ("Late Dispatch Rate", "LDR"),
+    },
+}
+"""Company -> metric id -> label and short label, for a metric that has a name of its own there."""
+_CHANNEL_LABELS = {"seller": "seller-fulfilled", "all": "the account as a whole"}
+"""Channel -> its label; that of the channel "amazon" has the name of the company."""
 _CAUSE_WORDS = {
     "negative_feedback": ("negative feedback", "negative feedback"),
     "a_to_z_claim": ("A-to-z Guarantee claim", "A-to-z Guarantee claims"),
@@ -184,16 +195,54 @@ STATUS_STYLES = {
 """Every status of a measure or an account, worst first (see `policy.STATUSES_WORST_FIRST`)."""
 
 
-def metric_words(metric_id: str) -> MetricWords:
-    """Return the words for a metric; the error for an unknown metric lists the known ids.
+def company_of(*marketplaces: str) -> str:
+    """Return the company whose words texts use for some marketplaces, or "" if they are of several companies.
 
-    >>> metric_words("late_shipment_rate").label
-    'Late Shipment Rate'
+    Without a marketplace, as in a policy that names none, it is Amazon. Raises UnknownMarketplaceError for an
+    unknown code.
+
+    >>> company_of("US", "DE"), company_of("EBAY"), company_of("US", "EBAY")
+    ('Amazon', 'eBay', '')
+    """
+    companies = {find_marketplace(code).company for code in marketplaces} or {AMAZON}
+    return companies.pop() if len(companies) == 1 else ""
+
+
+def possessive(company: str) -> str:
+    """Return the name of a company in the possessive; that of "" is "the marketplace's".
+
+    >>> possessive("Amazon"), possessive("")
+    ('Amazon’s', 'the marketplace’s')
+    """
+    return f"{company or 'the marketplace'}\N{RIGHT SINGLE QUOTATION MARK}s"
+
+
+def metric_words(metric_id: str, company: str = AMAZON) -> MetricWords:
+    """Return the words for a metric as a company calls it; the error for an unknown metric lists the known ids.
+
+    >>> metric_words("late_shipment_rate").label, metric_words("late_shipment_rate", "TikTok Shop").label
+    ('Late Shipment Rate', 'Late Dispatch Rate')
+    >>> metric_words("cancellation_rate").label, metric_words("cancellation_rate", "Walmart").label
+    ('Pre-fulfilment Cancellation Rate', 'Cancellation Rate')
     """
     try:
-        return METRIC_WORDS[metric_id]
+        words = METRIC_WORDS[metric_id]
     except KeyError:
         raise KeyError(f"No words for metric {metric_id!r}. There are: {', '.join(METRIC_WORDS)}.") from None
+    if company == AMAZON:
+        return words
+    own_labels = _LABELS_OUTSIDE_AMAZON | _LABELS_BY_COMPANY.get(company, {})
+    label, short_label = own_labels.get(metric_id, (words.label, words.short_label))
+    return words._replace(label=label, short_label=short_label)
+
+
+def channel_label(channel: str, company: str = AMAZON) -> str:
+    """Return the label of a channel; in that of the channel "amazon" the company fulfils the orders.
+
+    >>> channel_label("seller"), channel_label("amazon"), channel_label("amazon", "eBay"), channel_label("amazon", "")
+    ('seller-fulfilled', 'Amazon-fulfilled', 'eBay-fulfilled', 'marketplace-fulfilled')
+    """
+    return f"{company or 'marketplace'}-fulfilled" if channel == "amazon" else _CHANNEL_LABELS.get(channel, channel)
 
 
 def causes_phrase(causes: str, plural: bool = False) -> str:

@@ -22,6 +22,7 @@ from healthkit.report.text.labels import (
     metric_words,
 )
 from healthkit.report.text.sentences import MeasureStanding, Sentence, is_or_are, standing_phrase
+from healthkit.schema.marketplaces import AMAZON
 
 if TYPE_CHECKING:
     from healthkit.analysis.rolloff import RollOffCalendar
@@ -255,7 +256,14 @@ def round_up_percent(fraction: Fraction) -> int:
 
 
 def scenario_sentence(
-    before: Any, after: Any, back_before: date | None, back_after: date | None, year: int, *, unjudged: bool = False
+    before: Any,
+    after: Any,
+    back_before: date | None,
+    back_after: date | None,
+    year: int,
+    *,
+    unjudged: bool = False,
+    company: str = AMAZON,
 ) -> str:
     """Return a sentence on the effect of a scenario: the rate and best-case return date of a measure before and after.
 
@@ -266,7 +274,7 @@ def scenario_sentence(
     >>> scenario_sentence(was, was | {"at_fault": 26}, date(2026, 11, 24), date(2026, 11, 16), 2026)
     'Order Defect Rate would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and in the best case back on 16 Nov instead of 24 Nov.'
     """  # noqa: E501 - an example
-    words = metric_words(before["metric"])
+    words = metric_words(before["metric"], company)
     figures = [
         f"{format_rate(int(row['counted']), int(row['at_fault']), row['side'], row['target'])} "
         f"({format_number(int(row['at_fault']))} of {format_number(int(row['counted']))})"

@@ -17,7 +17,7 @@ from healthkit.report.text.sentences import (
     figure_clause,
     figure_source_suffix,
     headroom_phrase,
-    measure_phrase,
+    standing_phrase,
 )
 
 
@@ -121,11 +121,11 @@ def furthest_account_sentence(account: str, standing: MeasureStanding, likely: s
     >>> "".join(furthest_account_sentence("Harbor", MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)))
     'Harbor is furthest past its limit: Order Defect Rate is at 1.24% (limit 1%), 7 orders too many.'
     """
-    noun = metric_words(standing.metric).noun
+    noun = standing.words.noun
     excess = (
         f", {format_quantity(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
     )
-    verb = "They are" if metric_words(standing.metric).is_plural else "It is"
+    verb = "They are" if metric_words(standing.metric, standing.company).is_plural else "It is"
     after = f" {verb} {likely}." if likely else ""
     return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{excess}.{after}")
 
@@ -136,7 +136,7 @@ def nearest_account_sentence(account: str, standing: MeasureStanding) -> Sentenc
     >>> "".join(nearest_account_sentence("Harbor", MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Harbor is nearest to its limit: Pre-fulfilment Cancellation Rate is at 2.0% (limit 2.5%), with 1 more order to go.'
     """
-    headroom = format_headroom(standing.headroom, metric_words(standing.metric).noun)
+    headroom = format_headroom(standing.headroom, standing.words.noun)
     figure = figure_clause(standing._replace(figure_source=""))
     return (
         Strong(account),
@@ -219,7 +219,7 @@ def alert_line(standing: MeasureStanding, account: str, marketplace: str, status
     'off target  harbor (US): Late Shipment Rate over 30 days at 9.6% (limit 4%), 38 orders too many, by Amazon’s own figure of 27 November'
     """  # noqa: E501 - the lines
     source_suffix = f",{figure_source_suffix(standing)}" if standing.figure_source else ""
-    measure = measure_phrase(standing.metric, standing.channel, standing.window)
+    measure = standing_phrase(standing)
     if standing.value is not None:
         figure = account_text.format_short_value(standing.metric, standing.value)
         return f"{status}  {account} ({marketplace}): {measure}: {figure}{source_suffix}"
@@ -239,10 +239,7 @@ def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: st
         if standing.counted and standing.value is None
         else ""
     )
-    return (
-        f"cannot be judged  {account} ({marketplace}): "
-        f"{measure_phrase(standing.metric, standing.channel, standing.window)}{rate}: {reason}"
-    )
+    return f"cannot be judged  {account} ({marketplace}): {standing_phrase(standing)}{rate}: {reason}"
 
 
 def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> str:

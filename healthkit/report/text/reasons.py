@@ -17,7 +17,8 @@ from healthkit.report.text.figures import (
     format_rate,
     spell_number,
 )
-from healthkit.report.text.labels import DASH, join_words
+from healthkit.report.text.labels import DASH, join_words, possessive
+from healthkit.schema.marketplaces import AMAZON
 
 MAX_NAMED_ACCOUNTS = 3
 """Largest number of accounts that a sentence on a store without rules names."""
@@ -181,14 +182,14 @@ def on_target_only_if_clause(clean_orders_needed: int | None, missing_days: int,
     return f"; on target only if {span} held {orders} without a defect"
 
 
-def amazons_figure_phrase(reported_on: date, age: int, year: int) -> str:
-    """Return a phrase for Amazon's own figure with its date, and its age if over a week. [days]
+def own_figure_phrase(reported_on: date, age: int, year: int, company: str = AMAZON) -> str:
+    """Return a phrase for the marketplace's own figure with its date, and its age if over a week. [days]
 
-    >>> amazons_figure_phrase(date(2026, 11, 27), 0, 2026), amazons_figure_phrase(date(2026, 11, 20), 10, 2026)
-    ('Amazon’s own figure of 27 November', 'Amazon’s own figure of 20 November, 10 days old')
+    >>> own_figure_phrase(date(2026, 11, 27), 0, 2026), own_figure_phrase(date(2026, 11, 20), 10, 2026, "eBay")
+    ('Amazon’s own figure of 27 November', 'eBay’s own figure of 20 November, 10 days old')
     """
     age_note = "" if age <= 7 else f", {format_number(age)} days old"
-    return f"Amazon\N{RIGHT SINGLE QUOTATION MARK}s own figure of {format_long_day(reported_on, year)}{age_note}"
+    return f"{possessive(company)} own figure of {format_long_day(reported_on, year)}{age_note}"
 
 
 def unjudged_measures_clause(names: Sequence[str], max_named: int = 4) -> str:

@@ -13,10 +13,17 @@ from healthkit.report.text.figures import (
     format_quantity,
     spell_number,
 )
-from healthkit.report.text.labels import STATUS_STYLES, capitalise_first, causes_phrase, join_words, lowercase_first
+from healthkit.report.text.labels import (
+    STATUS_STYLES,
+    capitalise_first,
+    causes_phrase,
+    join_words,
+    lowercase_first,
+    possessive,
+)
 from healthkit.report.text.reasons import UNKNOWN_FACTS
+from healthkit.schema.marketplaces import AMAZON
 
-AMAZONS = "Amazon\N{RIGHT SINGLE QUOTATION MARK}s"
 MAX_NAMED_ORDERS = 5
 """Order ids listed for each reason; the rest are counted."""
 DIFFERENCE_REASONS = {
@@ -62,6 +69,7 @@ def difference_sentence(
     *,
     uncertain: bool = False,
     missing: Sequence[str] = (),
+    company: str = AMAZON,
 ) -> str:
     """Return a sentence on one cause of a difference between two counts, with its numbers.
 
@@ -82,7 +90,7 @@ def difference_sentence(
     if cause == "no file":
         unknown = [UNKNOWN_FACTS.get(evidence, f"of {evidence_list([evidence])}") for evidence in missing]
         reason = f"no file of ours tells {join_words(unknown)}" if unknown else reason
-        return f"Amazon counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {reason}."
+        return f"{company} counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {reason}."
     if uncertain:
         return capitalise_first(f"{count_difference_phrase(counted, at_fault, noun)}; it may be: {reason}.")
     remark = f"; perhaps our files lack {noun}s" if cause == "unexplained" and counted > 0 else ""
@@ -91,14 +99,14 @@ def difference_sentence(
     )
 
 
-def cause_counts_sentence(cause: str, ours: int, theirs: int) -> str:
+def cause_counts_sentence(cause: str, ours: int, theirs: int, company: str = AMAZON) -> str:
     """Return a sentence with the number of orders that each side counts for one cause of faults.
 
     >>> cause_counts_sentence("negative_feedback", 10, 9)
     'Orders with negative feedback: Amazon counts 9, our files 10.'
     """
     return (
-        f"Orders with {causes_phrase(cause, plural=True)}: Amazon counts {format_number(theirs)}, our files "
+        f"Orders with {causes_phrase(cause, plural=True)}: {company} counts {format_number(theirs)}, our files "
         f"{format_number(ours)}."
     )
 
@@ -121,16 +129,16 @@ def counted_days_sentence(first: date, last: date, our_first: date, our_last: da
     return f"It counts {format_day_range(first, last, year)}, our rule {format_day_range(our_first, our_last, year)}."
 
 
-def contradiction_sentence(text: str) -> str:
+def contradiction_sentence(text: str, company: str = AMAZON) -> str:
     """Return a sentence that the marketplace's own report contradicts itself.
 
     >>> contradiction_sentence("status good, though 3 of 100 is over its target")
     'Amazon’s report contradicts itself: status good, though 3 of 100 is over its target.'
     """
-    return f"{AMAZONS} report contradicts itself: {text.strip().rstrip('.')}."
+    return f"{possessive(company)} report contradicts itself: {text.strip().rstrip('.')}."
 
 
-def reconciliation_title(measures: int, other_status: Sequence[str], other_counts: int) -> str:
+def reconciliation_title(measures: int, other_status: Sequence[str], other_counts: int, company: str = AMAZON) -> str:
     """Return the title of the reconciliation: whether the marketplace's figures agree with ours.
 
     `other_status` names the measures with another status; `other_counts` is the number of measures with other
@@ -143,18 +151,18 @@ def reconciliation_title(measures: int, other_status: Sequence[str], other_count
     """  # noqa: E501 - three titles
     if other_status:
         return (
-            f"{AMAZONS} own figures give another status for "
+            f"{possessive(company)} own figures give another status for "
             f"{join_words([lowercase_first(name) for name in other_status])}"
         )
     if not other_counts:
-        return f"{AMAZONS} own figure is the same as ours" if measures == 1 else (
-            f"{AMAZONS} own figures are the same as ours in all {spell_number(measures)} measures"
+        return f"{possessive(company)} own figure is the same as ours" if measures == 1 else (
+            f"{possessive(company)} own figures are the same as ours in all {spell_number(measures)} measures"
         )  # fmt: skip
     verb = "differs in its counts" if other_counts == 1 else "differ in their counts"
-    return f"{AMAZONS} own figures give the same status everywhere; {spell_number(other_counts)} {verb}"
+    return f"{possessive(company)} own figures give the same status everywhere; {spell_number(other_counts)} {verb}"
 
 
-def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
+def disagreement_clause(measures: Sequence[tuple[str, str, str]], company: str = AMAZON) -> str:
     """Return a clause on the measures that the marketplace judges differently; it ends the verdict's first sentence.
 
     Each measure is its name in a sentence, the marketplace's rate and the marketplace's status.
@@ -167,12 +175,12 @@ def disagreement_clause(measures: Sequence[tuple[str, str, str]]) -> str:
     if not measures:
         return ""
     if len(measures) > 2:
-        return f"; {AMAZONS} own figures judge {spell_number(len(measures))} measures differently"
+        return f"; {possessive(company)} own figures judge {spell_number(len(measures))} measures differently"
     figures = join_words([f"{name} at {rate} ({status})" for name, rate, status in measures])
-    return f"; {AMAZONS} own figures put {figures}"
+    return f"; {possessive(company)} own figures put {figures}"
 
 
-def missing_figures_sentence(names: Sequence[str], as_of: date, year: int) -> str:
+def missing_figures_sentence(names: Sequence[str], as_of: date, year: int, company: str = AMAZON) -> str:
     """Return a sentence with the measures that the marketplace's report has no figure for; empty for none.
 
     >>> missing_figures_sentence(["Late Shipment Rate over 10 days"], date(2026, 10, 31), 2026)
@@ -181,28 +189,30 @@ def missing_figures_sentence(names: Sequence[str], as_of: date, year: int) -> st
     if not names:
         return ""
     listed = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-    return f"{AMAZONS} report for {format_long_day(as_of, year)} holds no figure for {listed}."
+    return f"{possessive(company)} report for {format_long_day(as_of, year)} holds no figure for {listed}."
 
 
-def reported_on_note(day: date, year: int) -> str:
+def reported_on_note(day: date, year: int, company: str = AMAZON) -> str:
     """Return a note with the day on which the marketplace reported a figure.
 
     >>> reported_on_note(date(2026, 10, 31), 2026)
     'as Amazon reported on 31 October'
     """
-    return f"as Amazon reported on {format_long_day(day, year)}"
+    return f"as {company} reported on {format_long_day(day, year)}"
 
 
-def format_both_rates(ours: str, theirs: str, same: bool) -> str:
+def format_both_rates(ours: str, theirs: str, same: bool, company: str = AMAZON) -> str:
     """Format our rate and the marketplace's for a chart; as one if they are exactly the same.
 
     >>> format_both_rates("1.28%", "0.91%", False), format_both_rates("1.5%", "1.5%", True)
     ('ours ● 1.28%, Amazon’s ○ 0.91%', 'both ◉ 1.5%')
     """
-    return f"both ◉ {ours}" if same else f"ours ● {ours}, {AMAZONS} ○ {theirs}"
+    return f"both ◉ {ours}" if same else f"ours ● {ours}, {possessive(company)} ○ {theirs}"
 
 
-def furthest_apart_title(label: str, ours: str, theirs: str, limit: str, same: bool = False) -> str:
+def furthest_apart_title(
+    label: str, ours: str, theirs: str, limit: str, same: bool = False, company: str = AMAZON
+) -> str:
     """Return the title of the chart of both rates: the measure whose two rates differ most.
 
     >>> furthest_apart_title("Order Defect Rate", "1.28%", "0.91%", "limit 1%")
@@ -212,10 +222,16 @@ def furthest_apart_title(label: str, ours: str, theirs: str, limit: str, same: b
     """
     if same:
         return "Both figures stand at the same place in every measure"
-    return f"Furthest apart: {lowercase_first(label)}, ours {ours}, {AMAZONS} {theirs} ({limit})"
+    return f"Furthest apart: {lowercase_first(label)}, ours {ours}, {possessive(company)} {theirs} ({limit})"
 
 
-BOTH_RATES_CAPTION = f"How much of what the target allows is used up. Filled: ours; ring: {AMAZONS}."
+def both_rates_caption(company: str = AMAZON) -> str:
+    """Return the caption of the chart of both rates: how to read it.
+
+    >>> both_rates_caption("eBay")
+    'How much of what the target allows is used up. Filled: ours; ring: eBay’s.'
+    """
+    return f"How much of what the target allows is used up. Filled: ours; ring: {possessive(company)}."
 
 
 def status_phrase(status: str) -> str:

@@ -24,17 +24,19 @@ from healthkit.report.text.figures import (
     spell_number,
 )
 from healthkit.report.text.labels import (
-    CHANNEL_LABELS,
     CLOCK_LABELS,
     CLOCK_PARTICIPLES,
     DASH,
+    MetricWords,
     Strong,
     capitalise_first,
     causes_phrase,
+    channel_label,
     join_words,
     lowercase_first,
     metric_words,
 )
+from healthkit.schema.marketplaces import AMAZON
 
 Sentence = tuple[str, ...]
 """A sentence as its parts; `Strong` parts are bold."""
@@ -55,6 +57,7 @@ class MeasureStanding(NamedTuple):
     `channel` and `window` are empty if sentences need not name them. `value` is the figure of a metric that is not
     a rate; the target of a rating is in points. `share_used` is the used share of what the target allows (see
     `policy.Target.share_used`). `figure_source` names the source of the figure; it is empty if the figure is ours.
+    `company` is that of the marketplace (see `labels.company_of`).
     """
 
     metric: str
@@ -68,6 +71,12 @@ class MeasureStanding(NamedTuple):
     value: float | None = None
     share_used: float | None = None
     figure_source: str = ""
+    company: str = AMAZON
+
+    @property
+    def words(self) -> MetricWords:
+        """The words for the metric, as the company calls it."""
+        return metric_words(self.metric, self.company)
 
     @property
     def formatted_rate(self) -> str:
@@ -92,49 +101,53 @@ class MeasureStanding(NamedTuple):
         return f"at {self.formatted_rate} ({self.formatted_limit})"
 
 
-def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int]) -> str:
+def measure_over_windows(metric_id: str, channel: str, windows: Sequence[int], company: str = AMAZON) -> str:
     """Return the name of a measure with its windows, as written inside a sentence. [days]
 
     >>> measure_over_windows("late_shipment_rate", "", [10, 30]), measure_over_windows("refund_rate", "", [])
     ('Late Shipment Rate over 10 and 30 days', 'refunds')
     """
     sizes = join_words([format_number(size) for size in sorted(windows)])
-    return measure_phrase(metric_id, channel) + (
+    return measure_phrase(metric_id, channel, company=company) + (
         f" over {sizes} {'day' if list(windows) == [1] else 'days'}" if windows else ""
     )
 
 
-def measure_phrase(metric_id: str, channel: str = "", window: int = 0) -> str:
+def measure_phrase(metric_id: str, channel: str = "", window: int = 0, company: str = AMAZON) -> str:
     """Return the name of a measure inside a sentence, with its window and channel if they are given.
 
     >>> measure_phrase("late_shipment_rate", window=30)
     'Late Shipment Rate over 30 days'
     >>> measure_phrase("order_defect_rate", "amazon")
     'Order Defect Rate (Amazon-fulfilled)'
+    >>> measure_phrase("late_shipment_rate", "amazon", company="TikTok Shop")
+    'Late Dispatch Rate (TikTok Shop-fulfilled)'
     """
-    phrase = lowercase_first(metric_words(metric_id).label)
+    phrase = lowercase_first(metric_words(metric_id, company).label)
     if window:
         phrase += " over 1 day" if window == 1 else f" over {window} days"
-    return phrase + (f" ({CHANNEL_LABELS.get(channel, channel)})" if channel else "")
+    return phrase + (f" ({channel_label(channel, company)})" if channel else "")
 
 
-def measure_heading(metric_id: str, window: int = 0) -> str:
+def measure_heading(metric_id: str, window: int = 0, company: str = AMAZON) -> str:
     """Return the name of a measure as a heading, with its window if it is given.
 
     >>> measure_heading("late_shipment_rate", 30)
     'Late Shipment Rate, 30 days'
     """
-    return metric_words(metric_id).label + (f", {'1 day' if window == 1 else f'{window} days'}" if window else "")
+    return metric_words(metric_id, company).label + (
+        f", {'1 day' if window == 1 else f'{window} days'}" if window else ""
+    )
 
 
 def standing_phrase(standing: MeasureStanding) -> str:
     """Return the name of a judged measure inside a sentence, with its window and channel if they are given."""
-    return measure_phrase(standing.metric, standing.channel, standing.window)
+    return measure_phrase(standing.metric, standing.channel, standing.window, standing.company)
 
 
 def is_or_are(standing: MeasureStanding) -> str:
     """Return the verb after the name of a measure: "is" or "are"."""
-    return "are" if metric_words(standing.metric).is_plural else "is"
+    return "are" if standing.words.is_plural else "is"
 
 
 def what_is_wrong_sentence(
@@ -200,7 +213,7 @@ def headroom_phrase(standing: MeasureStanding) -> str:
     >>> headroom_phrase(late), headroom_phrase(late._replace(headroom=0)), headroom_phrase(late._replace(headroom=2))
     ('38 orders too many', 'no room for one more order', 'room for 2 more orders')
     """
-    headroom, noun = standing.headroom or 0, metric_words(standing.metric).noun
+    headroom, noun = standing.headroom or 0, standing.words.noun
     if headroom < 0:
         return f"{format_quantity(-headroom, noun)} too many"
     return f"room for {format_headroom(headroom, noun)}" if headroom else f"no room for one more {noun}"
@@ -246,7 +259,7 @@ def orders_leaving_sentence(standing: MeasureStanding, leaving: LeavingOrders | 
     if standing.value is not None:
         return _no_roll_off_sentence(standing)
     excess = -(standing.headroom or 0)
-    noun = metric_words(standing.metric).noun
+    noun = standing.words.noun
     head = Strong(f"{format_quantity(excess, noun)} {'is' if excess == 1 else 'are'} too many")
     if leaving is None:
         return (head, ".")
@@ -301,9 +314,9 @@ def least_room_sentence(standing: MeasureStanding) -> Sentence:
     >>> "".join(least_room_sentence(MeasureStanding("cancellation_rate", 297, 6, "below", 0.025, 1)))
     'Pre-fulfilment Cancellation Rate has the least room: 1 more order may go wrong before the target is missed.'
     """
-    verb = "have" if metric_words(standing.metric).is_plural else "has"
+    verb = "have" if standing.words.is_plural else "has"
     head = Strong(f"{capitalise_first(standing_phrase(standing))} {verb} the least room")
-    headroom, noun = standing.headroom or 0, metric_words(standing.metric).noun
+    headroom, noun = standing.headroom or 0, standing.words.noun
     if not headroom:
         return (head, f": the next {noun} at fault misses the target.")
     return (head, f": {format_headroom(headroom, noun)} may go wrong before the target is missed.")
@@ -403,7 +416,7 @@ def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
     '5 orders are too many; of the 5 at fault the files tell of 2.'
     """
     excess = -(standing.headroom or 0)
-    noun = metric_words(standing.metric).noun
+    noun = standing.words.noun
     if excess > 0:
         head = Strong(f"{format_quantity(excess, noun)} {'is' if excess == 1 else 'are'} too many")
     else:
@@ -475,7 +488,7 @@ def _rate_change_phrase(standing: MeasureStanding, before: tuple[int, int] | Non
     rate_before = format_rate(*before, standing.side, standing.target)
     change = exact_rate(standing.counted, standing.at_fault, standing.side) - exact_rate(*before, standing.side)
     if rate_before == standing.formatted_rate:
-        return f"{'stay' if metric_words(standing.metric).is_plural else 'stays'} at {rate_before}"
+        return f"{'stay' if standing.words.is_plural else 'stays'} at {rate_before}"
     return f"{'rose' if change > 0 else 'fell'} from {rate_before} to {standing.formatted_rate}"
 
 
@@ -486,12 +499,10 @@ def chapter_lead(standing: MeasureStanding, clock: str, first: date, last: date,
     >>> chapter_lead(defects, "ordered_on", date(2026, 8, 18), date(2026, 10, 16), 2026)
     'Seller-fulfilled orders placed 18 August to 16 October: 31 of 2,498 have a claim, bad feedback or a chargeback.'
     """
-    words = metric_words(standing.metric)
+    words = standing.words
     names_channel = standing.channel and standing.channel != "all"
-    channel_label = (
-        f"{capitalise_first(CHANNEL_LABELS.get(standing.channel, standing.channel))} " if names_channel else ""
-    )
-    subject = f"{channel_label}{words.noun}s" if channel_label else capitalise_first(f"{words.noun}s")
+    channel = f"{capitalise_first(channel_label(standing.channel, standing.company))} " if names_channel else ""
+    subject = f"{channel}{words.noun}s" if channel else capitalise_first(f"{words.noun}s")
     predicate = words.singular_predicate if standing.at_fault == 1 else words.plural_predicate
     return (
         f"{subject} {CLOCK_PARTICIPLES[clock]} {format_long_day_range(first, last, year)}: "
@@ -655,13 +666,13 @@ def no_verdict_note(
     return "nothing is asked"
 
 
-def channel_without_orders_note(channel: str, measures: int) -> str:
+def channel_without_orders_note(channel: str, measures: int, company: str = AMAZON) -> str:
     """Return a note that the measures of a channel are not listed, since it had no orders.
 
     >>> channel_without_orders_note("amazon", 4)
     'No Amazon-fulfilled orders in 26 weeks, so 4 Amazon-fulfilled measures are not listed.'
     """
-    label = CHANNEL_LABELS.get(channel, channel)
+    label = channel_label(channel, company)
     clause = f"{measures} {label} measures are" if measures > 1 else f"1 {label} measure is"
     return f"No {label} orders in 26 weeks, so {clause} not listed."
 
@@ -697,7 +708,9 @@ def units_caption(orders: int, units: int) -> str:
     )
 
 
-def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: float | None, earlier_day: str) -> str:
+def parts_caption(
+    parts: Sequence[tuple[str, int, int, int | None]], target: float | None, earlier_day: str, company: str = AMAZON
+) -> str:
     """Return a caption with the rates of the parts of a measure, and their faults on an earlier day.
 
     Each part is a metric id, the orders counted, those at fault, and those at fault on `earlier_day` or None.
@@ -709,7 +722,9 @@ def parts_caption(parts: Sequence[tuple[str, int, int, int | None]], target: flo
     for name, counted, at_fault, earlier in parts:
         earlier_note = "" if earlier is None else f"; {format_number(earlier)} on {earlier_day}"
         rate = format_rate(counted, at_fault, "below" if target else "", target)
-        rates.append(f"{lowercase_first(metric_words(name).label)} {rate} ({format_number(at_fault)}{earlier_note})")
+        rates.append(
+            f"{lowercase_first(metric_words(name, company).label)} {rate} ({format_number(at_fault)}{earlier_note})"
+        )
     return f"Parts of the rate: {', '.join(rates)}."
 
 
