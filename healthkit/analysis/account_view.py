@@ -26,6 +26,7 @@ from healthkit.metrics.counts import Counts
 from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.policy import Policy, Rule
 from healthkit.schema import tables
+from healthkit.schema.days import Day, Days, to_day
 from healthkit.schema.tables import Ledger, Table
 
 MAX_ORDERS_IN_MEMORY = 1_000_000
@@ -75,7 +76,7 @@ class AccountView:
 
     def score(
         self,
-        days: date | Iterable[date],
+        days: Days,
         *,
         window: int | None = None,
         lag: int | None = None,
@@ -86,7 +87,7 @@ class AccountView:
         policies = {self.marketplace: self.policy}
         return scores.score(self.counts, policies, days, window=window, lag=lag, hindsight=hindsight, metrics=metrics)
 
-    def measure(self, metric: str, as_of: date, *, channel: str = "", window: int | None = None) -> pd.Series:
+    def measure(self, metric: str, as_of: Day, *, channel: str = "", window: int | None = None) -> pd.Series:
         """Return the row of SCORES for one metric on a day; the methods below take it as `row`.
 
         The window is the longest of the rule's unless one is given. Raises ScoreError where no measure or more than
@@ -114,14 +115,14 @@ class AccountView:
         """Return the rule that judged a row of SCORES."""
         return next(rule for rule in self.policy.rules if rule.id == row["rule"])
 
-    def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False, since: date | None = None) -> pd.DataFrame:
+    def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False, since: Day | None = None) -> pd.DataFrame:
         """Return the orders at fault on the day of a row, or on any day from `since` until then.
 
         See `scores.orders_at_fault`.
         """
         return scores.orders_at_fault(self.counts, row, self.policy, hindsight=hindsight, since=since)
 
-    def reported(self, days: date | Iterable[date]) -> pd.DataFrame:
+    def reported(self, days: Days) -> pd.DataFrame:
         """Return SCORES of the figures that the marketplace reported, as known on each of the given days.
 
         See `reported_scores`.
@@ -129,41 +130,42 @@ class AccountView:
         rows = reported_scores.reported_scores(self._reported_ledger, days, {self.marketplace: self.policy})
         return rows[rows["marketplace"] == self.marketplace].reset_index(drop=True)
 
-    def _reported_rows(self, day: date) -> list[Row]:
+    def _reported_rows(self, day: Day) -> list[Row]:
         return verdicts.add_report_days(tables.records(self.reported(day)))
 
-    def last_day_known(self, day: date) -> date:
+    def last_day_known(self, day: Day) -> date:
         """Return the last day, at most `day`, that the files or the marketplace's reports cover."""
-        return verdicts.last_day_known(self.coverage, self._reported_rows(day), day)
+        return verdicts.last_day_known(self.coverage, self._reported_rows(day), to_day(day))
 
     def verdict(
-        self, as_of: date, our_rows: list[Row] | None = None, reported_rows: list[Row] | None = None
+        self, as_of: Day, our_rows: list[Row] | None = None, reported_rows: list[Row] | None = None
     ) -> AccountVerdict:
         """Return the verdict on the account and on each of its measures on a day (see `verdicts`).
 
         It rests on the worst known figure. `our_rows` and `reported_rows` are rows of SCORES of that day, ours and the
         marketplace's; they are computed if not given. Raises PolicyError for a day before the policy begins.
         """
+        as_of = to_day(as_of)
         ours = tables.records(self.score(as_of)) if our_rows is None else our_rows
         theirs = self._reported_rows(as_of) if reported_rows is None else reported_rows
         key = self.account, self.marketplace
         finder = verdicts.ReasonFinder(self.counts, self.coverage, key, self.policy)
         return verdicts.judge_account(self.policy.rules_in_force(as_of), ours, theirs, as_of, key, finder.find)
 
-    def reconcile(self, day: date) -> list[Reconciliation]:
+    def reconcile(self, day: Day) -> list[Reconciliation]:
         """Compare our counts with the newest counts that the marketplace had reported by a day.
 
         See `reconcile.reconcile`. Raises ExplainError where the store holds no such figure.
         """
         return reconcile(
-            self.ledger, self.policy, self.account, self.marketplace, day, self.coverage.evidence, self.counts
+            self.ledger, self.policy, self.account, self.marketplace, to_day(day), self.coverage.evidence, self.counts
         )
 
-    def bridge(self, row: pd.Series, before: date) -> Bridge:
+    def bridge(self, row: pd.Series, before: Day) -> Bridge:
         """Explain why the rate in a row of SCORES changed since an earlier day (see `bridge.bridge`)."""
         return bridge(
-            self.counts, self.policy, self.account, self.marketplace, row["metric"], before, row["as_of"].date(),
-            channel=row["channel"], window=int(row["window"]),
+            self.counts, self.policy, self.account, self.marketplace, row["metric"],
+            to_day(before), row["as_of"].date(), channel=row["channel"], window=int(row["window"]),
         )  # fmt: skip
 
     def drivers(self, row: pd.Series) -> pd.DataFrame:
@@ -217,7 +219,8 @@ class AccountView:
             self.counts, self.policy, row, steps, ledger=ledger, days_ahead=days_ahead, new_orders=new_orders
         )
 
-    def goals(self, row: pd.Series, by: date, *, new_orders: bool = True) -> list[Goal]:
+    def goals(self, row: pd.Series, by: Day, *, new_orders: bool = True) -> list[Goal]:
         """Return the smallest change of each kind with which the target is met on a day (see `goals.goals`)."""
+        by = to_day(by)
         days_ahead = max(0, (by - row["as_of"].date()).days)
         return goals(self.calendar(row, days_ahead=days_ahead, new_orders=new_orders), by)

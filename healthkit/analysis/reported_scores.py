@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -21,15 +21,14 @@ import pandas as pd
 
 from healthkit.metrics.policy import Policy, PolicyError, Rule, Target, judge, judge_points, worse_status
 from healthkit.schema import tables
+from healthkit.schema.days import Days, to_days
 from healthkit.schema.tables import WHOLE_ACCOUNT, Ledger, collect_to_pandas, records
 
 _Row = dict[str, Any]
 _KEYS = ("account", "marketplace", "metric", "channel", "window")
 
 
-def reported_scores(
-    ledger: Ledger, days: date | Iterable[date], policies: Mapping[str, Policy] | None = None
-) -> pd.DataFrame:
+def reported_scores(ledger: Ledger, days: Days, policies: Mapping[str, Policy] | None = None) -> pd.DataFrame:
     """Return SCORES of the figures that the marketplace reported, as known on each of the given days.
 
     One row for each day, account, marketplace, channel, metric and window, from the first report on. `rule` names the
@@ -37,7 +36,7 @@ def reported_scores(
     `all`. With `policies` (by marketplace), figures are also judged by the rules in force on the day of the report:
     the share that is at risk, the smallest number that is judged, and the points of a rating.
     """
-    as_of_days = [days] if isinstance(days, date) else sorted(set(days))
+    as_of_days = to_days(days)
     history: dict[tuple[Any, ...], list[_Row]] = {}
     for row in sorted([*_reading_rows(ledger, policies or {}), *_violation_rows(ledger)], key=_sort_key):
         history.setdefault(tuple(row[name] for name in _KEYS), []).append(row)

@@ -26,6 +26,7 @@ from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.policy import MAX_WINDOW_DAYS, Policy, Rule, judge, judge_points
 from healthkit.schema import tables
+from healthkit.schema.days import Day, Days, to_day, to_days
 
 NEVER = np.iinfo(np.int64).max // 4
 """The day number that stands for a day that never comes."""
@@ -60,15 +61,15 @@ def day_numbers(days: object, empty: int = NEVER) -> np.ndarray:
     return np.where(np.isnat(values), empty, values.astype(np.int64))
 
 
-def list_days(first: date, last: date) -> list[date]:
+def list_days(first: Day, last: Day) -> list[date]:
     """Return every day from `first` to `last`, both included."""
-    return [day.date() for day in pd.date_range(first, last)]
+    return [day.date() for day in pd.date_range(to_day(first), to_day(last))]
 
 
 def score(
     counts: Counts,
     policies: Policy | Mapping[str, Policy],
-    days: date | Iterable[date],
+    days: Days,
     *,
     window: int | None = None,
     lag: int | None = None,
@@ -87,7 +88,7 @@ def score(
     wanted = set(METRICS if metrics is None else metrics)
     if unknown := wanted - set(METRICS):
         raise ScoreError(f"Unknown metric {', '.join(sorted(unknown))}. The metrics are: {', '.join(METRICS)}.")
-    as_of_days = [days] if isinstance(days, date) else sorted(set(days))
+    as_of_days = to_days(days)
     if not as_of_days:
         raise ScoreError("No as-of day given; give one day or a list of days.")
     if window is not None and window < 1:
@@ -575,7 +576,7 @@ _INTERVALS_CACHE: WeakKeyDictionary[Counts, dict[tuple[str, ...], MeasureInterva
 
 
 def orders_at_fault(
-    counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False, since: date | None = None
+    counts: Counts, row: pd.Series, policy: Policy, *, hindsight: bool = False, since: Day | None = None
 ) -> pd.DataFrame:
     """Return the orders at fault in one row of SCORES, on its as-of day or on any day from `since` until then.
 
@@ -589,7 +590,7 @@ def orders_at_fault(
     faults, intervals = measure.faults, measure.fault_intervals
     first, last = intervals.bounds(int(row["window"]), lag, hindsight)
     day = int(day_numbers([row["as_of"]])[0])
-    begin = day if since is None else min(day, int(day_numbers([since])[0]))
+    begin = day if since is None else min(day, int(day_numbers([to_day(since)])[0]))
     covers = (first <= day) & (begin <= last) & (first <= last)
     leaves = intervals.clock + lag + int(row["window"])
     enters = np.maximum(intervals.clock + lag, day_numbers(faults["since"]))

@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
+Day = date | str
+"""A day: a date, a Timestamp (which is a date) or ISO text such as "2026-10-31"."""
+Days = Day | Iterable[Day]
+"""One day or several."""
+
 
 class DayError(ValueError):
     """Raised if a value is no day; the message says how to write one."""
 
 
 def to_day(value: Any) -> date:
-    """Return a day given as date, datetime, Timestamp, numpy datetime64 or ISO text; a time of day is dropped.
+    """Return a day given as a date, Timestamp, numpy datetime64 or ISO text; the time of day is dropped.
 
     >>> to_day("2026-10-31")
     datetime.date(2026, 10, 31)

@@ -530,6 +530,16 @@ class Ledger:
     account_states: Frame
     coverage: Any = field(repr=False)
 
+    def to_pandas(self, name: str) -> pd.DataFrame:
+        """Return one raw table as a pandas frame, with days as timestamps.
+
+        `name` is that of the table, such as "orders". Raises TableError for an unknown one, naming those there are.
+        """
+        names = [table.name for table in RAW_TABLES]
+        if name not in names:
+            raise TableError(f"No table {name!r}. There are: {', '.join(names)}.")
+        return collect_to_pandas(getattr(self, name))
+
     def in_memory(self) -> Ledger:
         """Return this ledger with every table loaded into memory.
 

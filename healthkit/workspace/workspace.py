@@ -22,6 +22,7 @@ from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.policy import Policy, PolicyError, Rule
 from healthkit.metrics.policy_files import NO_RULES_HINT, load_policies, load_policy, marketplaces_with_policy
 from healthkit.schema import tables
+from healthkit.schema.days import Day, Days, to_day, to_names
 from healthkit.schema.tables import Ledger
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
@@ -176,9 +177,9 @@ class Workspace:
         """
         return [code for code in self.counts.coverage["marketplace"].unique() if code not in self.policies]
 
-    def unjudged_stores(self, accounts: Iterable[str] | None = None) -> list[UnjudgedStore]:
+    def unjudged_stores(self, accounts: str | Iterable[str] | None = None) -> list[UnjudgedStore]:
         """Return the orders of some accounts, by default of all, that no policy judges, by account and marketplace."""
-        wanted = None if accounts is None else set(accounts)
+        wanted = to_names(accounts)
         return [
             UnjudgedStore(account, code, files.orders)
             for (account, code), files in sorted(self._coverage.items())
@@ -240,8 +241,8 @@ class Workspace:
 
     def score(
         self,
-        days: date | Iterable[date],
-        accounts: Iterable[str] | None = None,
+        days: Days,
+        accounts: str | Iterable[str] | None = None,
         *,
         window: int | None = None,
         lag: int | None = None,
@@ -250,21 +251,33 @@ class Workspace:
     ) -> pd.DataFrame:
         """Return the table SCORES for the given days and accounts, by default for all accounts.
 
-        See `metrics.scores.score`. Raises StoreError for an account that the store does not hold.
+        A day is a date, a Timestamp or text ("2026-10-31"). See `metrics.scores.score`. Raises StoreError for an
+        account that the store does not hold, DayError for what is no day.
         """
-        counts = self.counts if accounts is None else self._counts_of(tuple(dict.fromkeys(accounts)))
+        names = to_names(accounts)
+        counts = self.counts if names is None else self._counts_of(tuple(names))
         return scores.score(counts, self.policies, days, window=window, lag=lag, hindsight=hindsight, metrics=metrics)
+
+    def table(self, name: str, accounts: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Return one raw table, such as "orders" or "defects", of some accounts, by default of all, as a pandas frame.
+
+        Raises TableError for an unknown table, StoreError for an account that the store does not hold.
+        """
+        names = to_names(accounts)
+        self.store.check_accounts(names or [], self.accounts)
+        return self.store.ledger(names, [table for table in tables.RAW_TABLES if table.name == name]).to_pandas(name)
 
     def _select_counts(self, accounts: tuple[str, ...]) -> Counts:
         self.store.check_accounts(accounts, self.accounts)
         return self.counts.for_accounts(accounts)
 
-    def reported(self, days: date | Iterable[date], accounts: Iterable[str] | None = None) -> pd.DataFrame:
+    def reported(self, days: Days, accounts: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Return SCORES of the figures that the marketplaces reported, as known on each of the given days.
 
         See `reported_scores`.
         """
-        ledger = self._reported_ledger(None if accounts is None else tuple(dict.fromkeys(accounts)))
+        names = to_names(accounts)
+        ledger = self._reported_ledger(None if names is None else tuple(names))
         return reported_scores.reported_scores(ledger, days, self.policies)
 
     def _load_reported(self, accounts: tuple[str, ...] | None) -> Ledger:
@@ -291,7 +304,7 @@ class Workspace:
         return {(row["account"], row["marketplace"]): FileCoverage.from_row(row) for row in rows}
 
     def verdicts(
-        self, day: date, accounts: Iterable[str] | None = None, *, at_last_known_day: bool = False
+        self, day: Day, accounts: str | Iterable[str] | None = None, *, at_last_known_day: bool = False
     ) -> list[AccountVerdict]:
         """Return a verdict on each account in each of its marketplaces on a day.
 
@@ -299,7 +312,8 @@ class Workspace:
         whose files end earlier is judged as of the last day that they cover. Raises StoreError for an account that the
         store does not hold, PolicyError for a day before a policy begins.
         """
-        days, theirs = self._last_days_known(day, accounts)
+        day = to_day(day)
+        days, theirs = self._last_days_known(day, to_names(accounts))
         if not at_last_known_day:
             days = dict.fromkeys(days, day)
         ours: dict[tuple[str, str], list[Row]] = {}
@@ -313,9 +327,9 @@ class Workspace:
             self._views(*pair).verdict(as_of, ours.get(pair, []), theirs.get(pair, [])) for pair, as_of in days.items()
         ]
 
-    def last_days_known(self, day: date, accounts: Iterable[str] | None = None) -> dict[tuple[str, str], date]:
+    def last_days_known(self, day: Day, accounts: str | Iterable[str] | None = None) -> dict[tuple[str, str], date]:
         """Return for each account and marketplace the last day, at most `day`, that its files or reports cover."""
-        return self._last_days_known(day, accounts)[0]
+        return self._last_days_known(to_day(day), to_names(accounts))[0]
 
     def _last_days_known(
         self, day: date, accounts: Iterable[str] | None

@@ -82,12 +82,28 @@ def round_step(span: float) -> float:
     return next(power * n for n in (1, 2, 5, 10) if span / (power * n) <= 5)
 
 
+class ChartError(ValueError):
+    """Raised if rows do not make the chart that is asked for; the message says why and what to do."""
+
+
+def _check_one_measure(rows: pd.DataFrame) -> None:
+    """Raise ChartError if rows are of several accounts or measures, which one line would mix."""
+    for name in ("account", "marketplace", "metric", "channel"):
+        found = rows[name].unique().tolist() if name in rows else []
+        if len(found) > 1:
+            raise ChartError(
+                f"One line shows one {name}; these rows have {len(found)}: {', '.join(map(str, found[:5]))}"
+                f"{', …' if len(found) > 5 else ''}. Choose one, or draw a chart of each by small_multiples."
+            )
+
+
 def window_rows(daily: pd.DataFrame, window: int) -> ChartRows:
     """Return the daily scores of the given window as chart rows, sorted by day.
 
     `rate` is None on days whose rate is not drawn.
     """
     rows = daily[(daily["window"] == window).to_numpy()]
+    _check_one_measure(rows)
     days = rows["as_of"].to_numpy().astype("datetime64[ms]").astype(np.int64)
     if (np.diff(days) < 0).any():
         rows, days = rows.iloc[np.argsort(days, kind="stable")], np.sort(days)
