@@ -29,7 +29,8 @@ def html_page(
     the bundle as vl-convert returns it). A content security policy forbids all requests except for that file.
     """
     parts, shared_spec = pack_charts(_block_html(block) for block in blocks)
-    body = Markup("\n").join(map(Markup, parts))
+    # Line ends between the parts of a table mean nothing.
+    body = Markup("\n").join(Markup(re.sub(r"\n+(?=</?(?:td|th|tr|tbody|thead)\b)", "", part)) for part in parts)  # noqa: S704
     inline = _wrap_bundle(vega_text) if vega_text else ""
     scripts = [text for text in (inline, _minified_script()) if text]
     return render_template(
@@ -70,14 +71,25 @@ def read_asset(name: str) -> str:
 
 @cache
 def _minified_css() -> str:
-    """Return the style sheet without comments and indentation, since every page contains it."""
-    return re.sub(r"/\*.*?\*/|^\s+", "", read_asset("page.css"), flags=re.S | re.M)
+    """Return the style sheet without comments and blanks that mean nothing, since every page contains it."""
+    css = re.sub(r"/\*.*?\*/", "", read_asset("page.css"), flags=re.S)
+    # Texts in quotes stay as they are.
+    parts = re.split(r"""("[^"]*"|'[^']*')""", css)
+    parts[::2] = [
+        re.sub(r": (?=[^{}]*[;}])", ":", re.sub(r" ?([{};,]) ?", r"\1", " ".join(one.split()))) for one in parts[::2]
+    ]
+    return "".join(parts).replace(";}", "}")
 
 
 @cache
 def _minified_script() -> str:
-    """Return the script of a page without lines of comment and indentation, since every page contains it."""
-    return re.sub(r"^\s*//.*\n|^\s+", "", read_asset("save_chart.js") + read_asset("page.js"), flags=re.M)
+    """Return the script of a page without comments and most blanks, since every page contains it."""
+    script = re.sub(r"^\s*//.*\n|^\s+", "", read_asset("save_chart.js") + read_asset("page.js"), flags=re.M)
+    # Only in lines without texts and regular expressions, whose blanks may mean something.
+    return "\n".join(
+        line if re.search(r"['\"`/]", line) else re.sub(r" ?([={}(),;?:]|=>|&&|\|\|) ?", r"\1", line)
+        for line in script.split("\n")
+    )
 
 
 def _wrap_bundle(bundle: str) -> str:

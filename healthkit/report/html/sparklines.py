@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,15 +64,30 @@ def _target_path(y: float) -> str:
 def _line_path(points: Sequence[tuple[float, float] | None]) -> str:
     """Return the SVG path of a line through points, with gaps at None.
 
-    >>> _line_path([(0, 1), None, (2, 3), (4, 5)])
-    'M0 1M2 3L4 5'
+    Each point is written as its distance from the one before, to a tenth, which takes half the bytes.
+
+    >>> _line_path([(0, 1), None, (2, 3), (4.5, 2.9)])
+    'M0 1M2 3l2.5-.1'
     """
-    parts, pen = [], "M"
+    parts: list[str] = []
+    before: tuple[float, float] | None = None
     for point in points:
-        if point is not None:
-            parts.append(f"{pen}{point[0]:g} {point[1]:g}")
-        pen = "M" if point is None else "L"
+        if point is not None and before is None:
+            parts.append(f"M{point[0]:g} {point[1]:g}")
+        elif point is not None and before is not None:
+            parts.append("l" + _pair(round(point[0] - before[0], 1), round(point[1] - before[1], 1)))
+        before = point
     return "".join(parts)
+
+
+def _pair(x: float, y: float) -> str:
+    """Return two numbers of a path in as few letters as SVG allows.
+
+    >>> _pair(0.5, -0.1), _pair(5, 0.2), _pair(-0.5, 3)
+    ('.5-.1', '5 .2', '-.5 3')
+    """
+    first, second = (re.sub(r"^(-?)0\.", r"\1.", f"{value:g}") for value in (x, y))
+    return first + second if second.startswith("-") else f"{first} {second}"
 
 
 def _last_week_dot(point: tuple[float, float] | None, status: str) -> str:
