@@ -318,7 +318,7 @@ def test_an_answer_of_2026_becomes_an_order_its_item_and_its_parcel(tmp_path, an
         (FIRST, "US", "seller", "shipped", date(2026, 3, 1), 1)
     ]
     assert rows(one, "orders", "ship_by_on", "deliver_by_on", "is_business", "is_premium", "ship_method", "state") == [
-        (date(2026, 3, 3), date(2026, 3, 7), True, True, "STANDARD", "WA")
+        (date(2026, 3, 3), date(2026, 3, 7), True, True, "Standard", "WA")
     ]
     assert rows(one, "items", "sku", "asin", "product", "units") == [("S-1", "B1", "Stand", 1)]
     assert rows(one, "shipments", "shipment_id", "confirmed_at", "confirmed_on", "units", "carrier", "ship_method") == [

@@ -43,8 +43,8 @@ def import_by_hand(folder: Path, since: datetime, now: datetime, sellers: Iterab
 def orders(store: Store) -> pd.DataFrame:
     """The orders of a store, in one order.
 
-    Reports and the Orders API spell the ship method differently, and of a cancelled order one says no units: of two
-    equally new files the one that was imported last decides, so these columns are left out.
+    Of a cancelled order the Orders API tells the units that were ordered, and reports none. Of two equally new files
+    the one that was imported last decides, so the units are left out.
     """
-    found = store.ledger().orders.collect("pandas").to_native().drop(columns=["report", "ship_method", "units"])
+    found = store.ledger().orders.collect("pandas").to_native().drop(columns=["report", "units"])
     return found.sort_values(["account", "marketplace", "order_id"]).reset_index(drop=True)

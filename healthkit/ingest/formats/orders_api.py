@@ -370,11 +370,22 @@ def _read_order_2026(api_orders: ApiOrders, block: JsonObject) -> None:
         "deliver_by": _read_window_end(fulfilled, "deliverByWindow"),
         "is_business": None if programs is None else "AMAZON_BUSINESS" in programs,
         "is_premium": None if programs is None else _is_premium(channel, "PREMIUM" in programs, "PRIME" in programs),
-        "ship_method": _read_text(fulfilled, "fulfillmentServiceLevel"),
+        "ship_method": _in_words_of_reports(_read_text(fulfilled, "fulfillmentServiceLevel")),
         "country": normalize_region(_read_text(address, "countryCode")),
         "state": normalize_region(_read_text(address, "stateOrRegion")),
     }
     api_orders.add_order(fields, _read_items_2026(block), _read_parcels(api_orders, block))
+
+
+def _in_words_of_reports(level: str | None) -> str | None:
+    """Return a service level as version 0 and the reports spell it, so that an order of both has one ship method.
+
+    >>> _in_words_of_reports("SECOND_DAY"), _in_words_of_reports("Standard")
+    ('SecondDay', 'Standard')
+    """
+    if level is None or not level.isupper():
+        return level
+    return "".join(word.capitalize() for word in level.split("_"))
 
 
 def _read_window_end(block: JsonObject, key: str) -> datetime | None:
