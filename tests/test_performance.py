@@ -402,7 +402,8 @@ def test_a_broken_json_is_refused_by_file_and_cure_and_nothing_is_stored(tmp_pat
 def test_an_empty_file_and_a_foreign_json_are_refused(tmp_path):
     assert "is empty" in refusals(tmp_path / "1", b"", "report.json")[0]
     assert "the kit reads: seller performance report (JSON)" in refusals(tmp_path / "2", b'{"a": 1}', "x.json")[0]
-    assert "the kit reads: seller performance report (XML)" in refusals(tmp_path / "3", b"<html/>", "x.xml")[0]
+    assert "the kit reads: seller performance report (XML)" in refusals(tmp_path / "3", b"<root/>", "x.xml")[0]
+    assert "is a saved web page" in refusals(tmp_path / "4", b"<html/>", "x.xml")[0]
 
 
 @pytest.mark.parametrize("packed", [False, True])
