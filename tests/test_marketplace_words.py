@@ -139,7 +139,7 @@ def test_the_page_does_not_speak_of_amazon(pages, account):
 
 def test_the_index_does_not_speak_of_amazon(pages):
     text = page_text(pages / "index.html")
-    assert set(SELLERS) <= set(text.split())
+    assert [one for one in SELLERS if one not in text] == []
     assert amazons_words(text) == []
 
 

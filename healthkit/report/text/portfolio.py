@@ -9,7 +9,7 @@ from html import escape
 from healthkit.report.text import account as account_text
 from healthkit.report.text.figures import format_day as short_day
 from healthkit.report.text.figures import format_headroom, format_quantity, spell_number
-from healthkit.report.text.labels import Strong, capitalise_first, join_words, metric_words
+from healthkit.report.text.labels import Strong, capitalise_first, join_words
 from healthkit.report.text.reasons import unjudged_measures_clause
 from healthkit.report.text.sentences import (
     MeasureStanding,
@@ -125,7 +125,7 @@ def furthest_account_sentence(account: str, standing: MeasureStanding, likely: s
     excess = (
         f", {format_quantity(-standing.headroom, noun)} too many" if standing.headroom and standing.headroom < 0 else ""
     )
-    verb = "They are" if metric_words(standing.metric, standing.company).is_plural else "It is"
+    verb = "They are" if standing.words.is_plural else "It is"
     after = f" {verb} {likely}." if likely else ""
     return (Strong(account), f" is furthest past its limit: {figure_clause(standing)}{excess}.{after}")
 
