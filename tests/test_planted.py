@@ -54,6 +54,7 @@ class Places:
 
 
 Step = list[str] | Callable[[Places], None]
+ACCOUNTS_FILE = str(Path(__file__).parents[1] / "docs" / "accounts.yaml")
 ASKED = ["--account", ACCOUNT, "--metric", "late_shipment_rate", "--as-of", DAY, "--data", "{store}"]
 TABLE: dict[str, list[Step]] = {
     "import": [
@@ -61,6 +62,8 @@ TABLE: dict[str, list[Step]] = {
         ["{raw}/second", "--account", ACCOUNT, "--data", "{store}"],
         ["{raw}", "--account", ACCOUNT, "--data", "{store}"],
     ],
+    "pull": [["--accounts", ACCOUNTS_FILE, "--dry-run", "--data", "{store}"]],
+    "accounts": [["--accounts", ACCOUNTS_FILE, "--data", "{store}"]],
     "scores": [["--as-of", DAY, "--data", "{store}"], ["--as-of", DAY, "--version", "0", "--data", "{store}"]],
     "report": [
         ["--month", MONTH, "--data", "{store}", "--out", "{reports}"],

@@ -139,7 +139,8 @@ def test_valid_tracking_by_category_is_named_as_not_computed_in_the_emirates(run
 def test_the_rules_table_of_a_page_marks_what_is_inferred_and_what_was_not_found():
     held = load_policy("amazon_eg")
     report = SimpleNamespace(
-        rules=held.rules_in_force(DAY), without_rule=held.without_rule(DAY), policy="amazon_eg", made="", data="d",
+        rules=held.rules_in_force(DAY), without_rule=held.without_rule(DAY), policy="amazon_eg", marketplace="EG",
+        made="", data="d",
         orders=1, begins_on=DAY, ends_on=DAY,
     )  # fmt: skip
     page = rules_in_force(report).html

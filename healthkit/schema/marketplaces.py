@@ -223,8 +223,10 @@ def sales_channels(marketplaces: Iterable[Marketplace]) -> dict[str, str]:
     ('TR', 'TR', 'JP', 'ZA')
     """
     rows = [row for row in marketplaces if row.sales_channel != "-"]
+    channels = {row.sales_channel.lower(): row.code for row in rows}
+    # After the channels' own names, which messages list first.
     short_forms = {f"amazon.{row.code.lower()}": row.code for row in rows}
-    return short_forms | {row.sales_channel.lower(): row.code for row in rows}
+    return channels | {name: code for name, code in short_forms.items() if name not in channels}
 
 
 MARKETPLACES: dict[str, Marketplace] = load_marketplaces()
