@@ -202,7 +202,7 @@ def test_some_sellers_are_pulled_as_fast_as_the_rates_allow_and_no_faster(tmp_pa
 @pytest.mark.slow
 def test_a_portfolio_is_pulled_as_fast_as_the_rates_allow_and_no_faster(tmp_path):
     """SELLERS=200 pulls the portfolio of docs/scale.md, which takes minutes."""
-    check_portfolio(tmp_path, int(os.environ.get("SELLERS", "30")), 180)
+    check_portfolio(tmp_path, int(os.environ.get("SELLERS", "10")), 180)
 
 
 def test_a_higher_rate_that_amazon_states_is_used(tmp_path):
