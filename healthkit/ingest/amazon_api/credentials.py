@@ -7,6 +7,7 @@ them out of whatever Amazon answers. The names are those of python-amazon-sp-api
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ import platformdirs
 
 from healthkit.schema.accounts_file import CREDENTIAL_PLACES, AmazonAccess
 from healthkit.schema.yaml_lines import YamlError, read_yaml, without_lines
+
+_LOG = logging.getLogger(__name__)
 
 keyring = lazy.load("keyring")
 
@@ -148,7 +151,8 @@ def _read_keyring(name: str) -> dict[str, str]:
         for owner in (name, SHARED_NAME) if field != TOKEN else (name,):
             try:
                 value = keyring.get_password(KEYRING_SERVICE, f"{owner}/{field}")
-            except Exception:
+            except Exception as error:  # each keyring raises its own kinds: locked, absent, refused by the user
+                _LOG.info("the keyring is not read: %s", type(error).__name__)
                 return found
             if value and field not in found:
                 found[field] = value

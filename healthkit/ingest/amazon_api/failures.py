@@ -27,18 +27,19 @@ def describe_request(request: PlannedRequest) -> str:
 
 def api_error_sentence(error: ApiError, request: PlannedRequest) -> str:
     """Return the sentence on a call that failed for good."""
-    what, said = describe_request(request), f" Amazon says: {error.message}" if error.message else ""
+    label = describe_request(request)
+    amazon_message = f" Amazon's message: {error.message}" if error.message else ""
     if error.operation == LOGIN:
         return login_error_sentence(error, request)
     if error.status in (401, 403) and error.operation != DOWNLOAD:
-        return f"{what}: {role_sentence(request.kind.role)}{said}"
+        return f"{label}: {role_sentence(request.kind.role)}{amazon_message}"
     if error.status == 429:
-        return f"{what}: Amazon refused {error.operation} as too frequent, again and again. {NEXT_RUN}"
+        return f"{label}: Amazon refused {error.operation} as too frequent, again and again. {NEXT_RUN}"
     if error.status == 0:
-        return f"{what}: the connection broke ({error.operation}: {error.message}). Check the network. {NEXT_RUN}"
+        return f"{label}: the connection broke ({error.operation}: {error.message}). Check the network. {NEXT_RUN}"
     if error.operation == DOWNLOAD:
-        return f"{what}: the document could not be downloaded (HTTP {error.status}). {NEXT_RUN}"
-    return f"{what}: Amazon answered {error.operation} with HTTP {error.status}.{said} {NEXT_RUN}"
+        return f"{label}: the document could not be downloaded (HTTP {error.status}). {NEXT_RUN}"
+    return f"{label}: Amazon answered {error.operation} with HTTP {error.status}.{amazon_message} {NEXT_RUN}"
 
 
 def role_sentence(role: str) -> str:
@@ -65,17 +66,17 @@ def login_error_sentence(error: ApiError, request: PlannedRequest) -> str:
         )
     if error.may_succeed_later:
         return f"{whose}: Login with Amazon gives no access token (HTTP {error.status or 'none'}). {NEXT_RUN}"
-    said = f": {error.message}" if error.message else ""
+    amazon_message = f": {error.message}" if error.message else ""
     return (
-        f"{whose}: Login with Amazon refuses the credentials (HTTP {error.status}{said}). Check refresh token, "
-        "application id and application secret."
+        f"{whose}: Login with Amazon refuses the credentials (HTTP {error.status}{amazon_message}). Check "
+        "refresh token, application id and application secret."
     )
 
 
 def fatal_sentence(request: PlannedRequest, report_id: str, reason: str) -> str:
     """Return the sentence on a report that Amazon broke off; `reason` is the text of its document, if it has one."""
-    said = f" Its document says: {reason}" if reason else " Amazon gives no reason; asking too often is a usual one."
-    return f"{describe_request(request)}: Amazon broke report {report_id} off (FATAL).{said} {NEXT_RUN}"
+    cause = f" Its document says: {reason}" if reason else " Amazon gives no reason; asking too often is a usual one."
+    return f"{describe_request(request)}: Amazon broke report {report_id} off (FATAL).{cause} {NEXT_RUN}"
 
 
 def slow_sentence(request: PlannedRequest, report_id: str, status: str, waited: timedelta) -> str:

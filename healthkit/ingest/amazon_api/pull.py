@@ -44,7 +44,7 @@ from healthkit.ingest.amazon_api.rate_limits import TokenBucket, make_buckets
 from healthkit.ingest.amazon_api.requests_plan import (
     PlannedRequest,
     count_calls,
-    join_marketplaces,
+    marketplaces_key,
     plan_requests,
     remember_history,
 )
@@ -246,7 +246,7 @@ class Pull:
         opened = [one for one in state.open_reports if one.region == access.region]
         seller.expected_calls = count_calls(requests, len(opened))
         for pages in list(state.open_pages):
-            if (pages.region, pages.marketplace) != (access.region, join_marketplaces(access)):
+            if (pages.region, pages.marketplace) != (access.region, marketplaces_key(access)):
                 continue
             request = PlannedRequest(
                 access, pages.marketplace, published.orders_types()[pages.report_type], *pages.span

@@ -46,7 +46,7 @@ def plan_requests(access: AmazonAccess, state: PullState, since: datetime, now: 
     Reports that were asked for and not fetched yet are not in it.
     """
     now = now.replace(microsecond=0)
-    pages_of = join_marketplaces(access)
+    pages_of = marketplaces_key(access)
     return [
         *(
             request
@@ -62,8 +62,8 @@ def plan_requests(access: AmazonAccess, state: PullState, since: datetime, now: 
     ]
 
 
-def join_marketplaces(access: AmazonAccess) -> str:
-    """Return the marketplaces of an authorisation as one text, under which its pages of orders are remembered.
+def marketplaces_key(access: AmazonAccess) -> str:
+    """Return the key under which the pages of orders of an authorisation are remembered: its marketplaces.
 
     A marketplace that is added later thereby gets its history, too.
     """

@@ -183,8 +183,8 @@ def _status(order: JsonObject, shipment: JsonObject) -> str:
 
 def _canceller(details: JsonObject) -> str | None:
     """Return who cancelled; None if the order does not say."""
-    asked, group = ((_text(details, key) or "").lower() for key in ("requested_by", "group"))
-    return _CANCELLERS.get(asked) or _CANCELLERS.get(group) or _GROUPS.get(group)
+    requested_by, group = ((_text(details, key) or "").lower() for key in ("requested_by", "group"))
+    return _CANCELLERS.get(requested_by) or _CANCELLERS.get(group) or _GROUPS.get(group)
 
 
 def _cancel_code(order: JsonObject) -> str | None:
