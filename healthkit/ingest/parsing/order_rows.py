@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -80,13 +80,18 @@ def _fill_packs(table: CsvTable, layout: OrderLayout) -> tuple[CsvTable, dict[st
             parents[members[0] : members[-1] + 1] = [row] * len(members)
     if not heads:
         return table, {}
-    taken = pa.array(parents, pa.int64())
-    filled = table.arrow_table
-    for name in (one for one in PARENT_COLUMNS if table.has_column(one)):
-        cells = pc.coalesce(table[name], table[name].take(taken))
-        filled = filled.set_column(filled.column_names.index(name), name, cells)
+    filled = _fill_from_rows(table, pa.array(parents, pa.int64()), PARENT_COLUMNS)
     is_head = pc.is_in(pa.array(range(len(sizes)), pa.int64()), pa.array(heads, pa.int64()))
-    return replace(table, arrow_table=filled).filter_rows(pc.invert(is_head)), {PACK_REASON: len(heads)}
+    return filled.filter_rows(pc.invert(is_head)), {PACK_REASON: len(heads)}
+
+
+def _fill_from_rows(table: CsvTable, rows: pa.Array, columns: Collection[str]) -> CsvTable:
+    """Fill the empty cells of some columns from other rows; `rows` has the position of such a row for each, or null."""
+    filled = table.arrow_table
+    for position, name in enumerate(filled.column_names):
+        if name in columns:
+            filled = filled.set_column(position, name, pc.coalesce(table[name], table[name].take(rows)))
+    return replace(table, arrow_table=filled)
 
 
 def _pack_sizes(statuses: Sequence[str | None], layout: OrderLayout) -> list[int]:
@@ -130,13 +135,14 @@ def _fold_summary_rows(table: CsvTable) -> CsvTable:
     summaries = {one: row for row, (one, is_one) in enumerate(zip(ids, is_summary.to_pylist(), strict=True)) if is_one}
     with_lines = {one for one, is_one in zip(ids, is_summary.to_pylist(), strict=True) if not is_one}
     rows = pa.array([summaries.get(one) for one in ids], pa.int64())
-    columns = {
-        name: table[name] if name in _LINE_COLUMNS else pc.coalesce(table[name], table[name].take(rows))
-        for name in table.arrow_table.column_names
-    }
     has_lines = pa.array([one in with_lines for one in ids], pa.bool_())
-    filled = replace(table, arrow_table=pa.table(columns))
+    filled = _fill_from_rows(table, rows, _order_columns(table))
     return filled.filter_rows(pc.invert(pc.and_(is_summary, has_lines)))
+
+
+def _order_columns(table: CsvTable) -> list[str]:
+    """Return the columns that hold for a whole order."""
+    return [name for name in table.arrow_table.column_names if name not in _LINE_COLUMNS]
 
 
 def _check_order_ids(table: CsvTable, layout: OrderLayout) -> None:
@@ -148,17 +154,10 @@ def _check_order_ids(table: CsvTable, layout: OrderLayout) -> None:
 
 
 def _fill_down(table: CsvTable) -> CsvTable:
-    """Fill the empty cells of an order's rows with the values of its first row, but for the columns of single lines."""
-    coded = combine_chunks(pc.dictionary_encode(table[ORDER]))
-    filled = table.arrow_table
-    for position, name in enumerate(filled.column_names):
-        cells = table[name]
-        if name not in _LINE_COLUMNS and cells.null_count:
-            known = pa.table({"order": coded.indices, "value": cells}).filter(pc.is_valid(cells))
-            first = known.group_by("order", use_threads=False).aggregate([("value", "first")])
-            values = first["value_first"].take(pc.index_in(coded.indices, combine_chunks(first["order"])))
-            filled = filled.set_column(position, name, pc.coalesce(cells, combine_chunks(values)))
-    return replace(table, arrow_table=filled)
+    """Fill the empty cells of an order's rows with those of its first row, but for the columns of single lines."""
+    ids = table[ORDER]
+    first = pc.index_in(ids, value_set=ids)
+    return _fill_from_rows(table, first, _order_columns(table))
 
 
 def _with_marketplace_codes(table: CsvTable, layout: OrderLayout) -> CsvTable:
