@@ -29,8 +29,7 @@ def html_page(
     the bundle as vl-convert returns it). A content security policy forbids all requests except for that file.
     """
     parts, shared_spec = pack_charts(_block_html(block) for block in blocks)
-    # Line ends between the parts of a table mean nothing.
-    body = Markup("\n").join(Markup(re.sub(r"\n+(?=</?(?:td|th|tr|tbody|thead)\b)", "", part)) for part in parts)  # noqa: S704
+    body = Markup("\n").join(map(Markup, map(_without_table_line_ends, parts)))
     inline = _wrap_bundle(vega_text) if vega_text else ""
     scripts = [text for text in (inline, _minified_script()) if text]
     return render_template(
@@ -61,6 +60,15 @@ def code_details(source: str) -> str:
 
 def _block_html(block: HtmlBlock | str) -> str:
     return block if isinstance(block, str) else block._repr_html_()
+
+
+def _without_table_line_ends(html: str) -> str:
+    """Return HTML without the line ends between the parts of a table, which mean nothing.
+
+    >>> _without_table_line_ends("<tr>\\n<td>a\\nb</td>\\n</tr>")
+    '<tr><td>a\\nb</td></tr>'
+    """
+    return re.sub(r"\n+(?=</?(?:td|th|tr|tbody|thead)\b)", "", html)
 
 
 @cache
