@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from healthkit.ingest.formats import ParsedFile, ReaderError, discover_files, parse_file
+from healthkit.ingest.formats import ParsedFile
 from healthkit.ingest.importer import import_files
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
 from tests.builders.damaged_files import REFUSED, expected, without_own_column
-from tests.builders.raw_files import MARK, Tiny, put, tiny
+from tests.builders.parsed_files import read, refusal, rows
+from tests.builders.raw_files import MARK, put, tiny
 from tests.builders.walmart_ebay_files import (
     EBAY,
     EBAY_1,
@@ -38,29 +39,6 @@ from tests.builders.walmart_ebay_files import (
 CASE = Path(__file__).parents[2] / "shared" / "cases" / "12_other_marketplaces"
 GERMAN = renamed(EBAY, EBAY_DE, ";", "de")
 BRITISH = renamed(EBAY, EBAY_UK, ",", "en")
-
-
-def read(folder: Path, content: Tiny | str | bytes, name: str = "file.txt", **told: Any) -> ParsedFile:
-    put(folder, content, name=name)
-    [source], refused = discover_files([folder])
-    assert refused == []
-    return parse_file(source, **told)
-
-
-def refusal(folder: Path, content: Tiny | str | bytes, **told: Any) -> str:
-    """What is said of a file that is refused."""
-    put(folder, content, name="file.txt")
-    sources, refused = discover_files([folder])
-    if refused:
-        return refused[0].message
-    with pytest.raises(ReaderError) as raised:
-        parse_file(sources[0], **told)
-    return str(raised.value)
-
-
-def rows(parsed: ParsedFile, table: str, *columns: str) -> dict[str, tuple[Any, ...]]:
-    """The rows of a table by order id, with some columns."""
-    return {row["order_id"]: tuple(row[name] for name in columns) for row in parsed.tables[table].to_pylist()}
 
 
 def tables(parsed: ParsedFile) -> dict[str, list[dict[str, Any]]]:
