@@ -270,12 +270,12 @@ def assumptions_sentence(assumptions: str) -> str:
 
 
 def capitalise_first(text: str) -> str:
-    """Return a text with a capital first letter.
+    """Return a text with a capital first letter; a name with a capital inside, such as eBay, stays as it is.
 
-    >>> capitalise_first("chargeback")
-    'Chargeback'
+    >>> capitalise_first("chargeback"), capitalise_first("eBay orders report")
+    ('Chargeback', 'eBay orders report')
     """
-    return text[:1].upper() + text[1:]
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
 
 
 def lowercase_first(text: str) -> str:

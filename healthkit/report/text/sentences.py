@@ -437,6 +437,8 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
     ('Nothing is off target; one of eight measures is at risk', 'The one measure is on target')
     >>> scorecard_title(0, 1, 8, 2)
     'Nothing is known to be off target; one of eight measures is at risk; two cannot be judged'
+    >>> scorecard_title(1, 0, 1, 6), scorecard_title(1, 0, 1, 0)
+    ('One measure is off target; six cannot be judged', 'The one measure is off target')
     >>> scorecard_title(0, 0, 1, 6), scorecard_title(0, 0, 8, 1)
     ('Six measures cannot be judged; one is on target', 'One measure cannot be judged; eight are on target')
     """
@@ -445,12 +447,12 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
         return "No measure can be judged yet"
     of_measures = f"of {spell_number(judged)} measures"
     if off:
-        text = "The one measure is off target" if judged == 1 else (
+        text = f"{'One' if unjudged else 'The one'} measure is off target" if judged == 1 else (
             f"{capitalise_first(spell_number(off))} {of_measures} {'is' if off == 1 else 'are'} off target"
         )  # fmt: skip
         text += f"; {spell_number(risk)} {'is' if risk == 1 else 'are'} at risk" if risk else ""
     elif risk:
-        text = f"{nothing}; the one measure is at risk" if judged == 1 else (
+        text = f"{nothing}; {'one' if unjudged else 'the one'} measure is at risk" if judged == 1 else (
             f"{nothing}; {spell_number(risk)} {of_measures} {'is' if risk == 1 else 'are'} at risk"
         )  # fmt: skip
     elif unjudged:
