@@ -69,7 +69,7 @@ def test_three_columns_will_do(tmp_path):
 
 
 def test_the_example_in_the_list_of_files_is_imported(tmp_path, store):
-    [example] = re.findall(r"```csv\n(order-id,ordered-at.*?)```", DOCS, re.S)
+    [example] = re.findall(r"```text\n(order-id,ordered-at.*?)```", DOCS, re.S)
     put(tmp_path, example, name="orders.csv")
     [result] = import_files([tmp_path / "acme"], store)
     assert (result.kind, result.refused) == ("orders_csv", None)

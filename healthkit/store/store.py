@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 GROUP_ROWS = 1_200_000
-"""Largest number of rows of ORDERS for which accounts are read together: some 400,000 orders. [rows]"""
+"""Largest number of rows of ORDERS for which accounts are read together (some 400,000 orders). [rows]"""
 APPEND_ROWS = 250_000
 """Largest number of rows in one append, since the Delta writer collects them in memory. [rows]"""
 APPEND_ATTEMPTS = 20
