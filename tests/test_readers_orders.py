@@ -296,11 +296,13 @@ def test_amazons_own_sandbox_answers_are_read():
 
 
 @real
-def test_seeds_that_are_no_download_are_refused_with_what_they_lack():
-    sources, refused = discover_files([SHARED / "seeds"])
-    assert sources == []
-    assert {one.name for one in refused} == {"seeds/orders.csv", "seeds/order_item.csv"}
-    assert all("The nearest kind: " in one.message and "the file lacks" in one.message for one in refused)
+def test_made_up_seeds_of_a_connector_are_refused_with_what_they_lack():
+    [source], [refused] = discover_files([SHARED / "seeds"])
+    assert refused.name == "seeds/order_item.csv"
+    assert "no known kind of file: its first line is not a header that the kit knows" in refused.message
+    assert (source.name, source.kind) == ("seeds/orders.csv", "orders_api_table")
+    with pytest.raises(ReaderError, match=r"seeds/orders\.csv: row 2\.AmazonOrderId holds words .*, no order id"):
+        parse_file(source, account="acme")
 
 
 # The Orders API, version 2026-01-01
