@@ -15,6 +15,7 @@ from healthkit.report.vega_bundle import vega_bundle
 from tests.builders.slow import slow_after
 
 AS_OF = date(2026, 10, 31)
+EARLIER = date(2026, 9, 12)
 SCRIPTS = ("shared.js", "live.js")
 
 
@@ -55,10 +56,14 @@ def compared(page, specs: list[dict]) -> dict:
 @pytest.mark.parametrize("account", slow_after(1, ["birchway-crafts", "werkstatt-lindenau", "lantern-hill-lighting"]))
 def test_a_rate_that_follows_windows_days_and_measures(page, desk, account):
     first = where_i_stand_model.first_question(desk, account, AS_OF)
-    pairs = where_i_stand_model.list_measures(desk, account, first.marketplace, AS_OF)
+    pairs, pairs_before = (
+        where_i_stand_model.list_measures(desk, account, first.marketplace, day) for day in (AS_OF, EARLIER)
+    )
     for metric, channel in pairs:
         asked = Question(account, first.marketplace, metric, channel, 30, AS_OF)
-        steps = [asked, asked._replace(window=45), asked._replace(window=7), asked._replace(as_of=date(2026, 9, 12))]
+        steps = [asked, asked._replace(window=45), asked._replace(window=7)]
+        if (metric, channel) in pairs_before:  # a rule may have begun since
+            steps.append(asked._replace(as_of=EARLIER))
         shown = [
             where_i_stand_model.render_answer(where_i_stand_model.answer_question(desk, one))["figure"] for one in steps
         ]
