@@ -323,7 +323,7 @@ MONEY = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(MONEY, st.data())
 def test_postings_come_to_the_same_whatever_the_split_and_the_order(money, data):
     lines = [

@@ -17,21 +17,17 @@ from healthkit.schema import tables
 from healthkit.store import Store, StoreError, check, compact, locks, maintenance, removal, repair, versions
 from healthkit.store import store as store_module
 from healthkit.workspace.workspace import Workspace
-from tests.builders.store_files import changed, cut, entry, import_all, orders, parquet, raw, taken
+from tests.builders.store_files import changed, cut, entry, import_all, orders, parquet, raw, taken, three_imports
 
 
 @pytest.fixture(params=["by an import each", "by one import in three appends"])
-def three_files(request, three, tmp_path, monkeypatch) -> tuple[Store, list[Path]]:
+def three_files(request, tmp_path) -> tuple[Store, list[Path]]:
     """A store of three files, each of which is one entry of a table's log."""
-    if request.param == "by an import each":
-        return three
-    monkeypatch.setattr(store_module, "APPEND_ROWS", 30)
-    _, files = three
-    store = Store(tmp_path / "at once")
-    import_all(store, *[files])
+    together = request.param != "by an import each"
+    store, files = three_imports(tmp_path, together=together)
     delta = store.delta(tables.ORDERS)
     assert delta is not None
-    assert (delta.version(), store.version()) == (2, 0)
+    assert (delta.version(), store.version()) == (2, 0 if together else 2)
     return store, files
 
 
@@ -404,7 +400,7 @@ def test_an_entry_that_says_in_another_way_what_it_is_is_no_version(info, three)
 
 # -- any damage of any file ---------------------------------------------------------------------------------------
 
-DAMAGED = int(os.environ.get("DAMAGED", "24"))
+DAMAGED = int(os.environ.get("DAMAGED", "10"))
 """So many stores are damaged at random (DAMAGED=1000 takes a quarter of an hour)."""
 
 

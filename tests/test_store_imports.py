@@ -44,7 +44,7 @@ def begun(store: Store, *paths: Path) -> subprocess.Popen:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "8"))
 """So many imports are killed (KILLS=100 takes some minutes)."""
 
 
