@@ -196,7 +196,7 @@ def check_portfolio(folder: Path, count: int, days: int) -> None:
 
 
 def test_some_sellers_are_pulled_as_fast_as_the_rates_allow_and_no_faster(tmp_path):
-    check_portfolio(tmp_path, 3, 90)
+    check_portfolio(tmp_path, 2, 180)
 
 
 @pytest.mark.slow

@@ -6,13 +6,22 @@ import os
 import signal
 import subprocess
 import time
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
 import pandas as pd
 import pytest
 
-from healthkit.ingest.amazon_api.pull_state import PullStateError, StateFolder
+from healthkit.ingest.amazon_api.pull_state import (
+    OpenReport,
+    PullState,
+    PullStateError,
+    StateFolder,
+    format_instant,
+)
+from healthkit.ingest.amazon_api.requests_plan import plan_requests
+from healthkit.schema.accounts_file import AmazonAccess
 from healthkit.store import Store, check
 from healthkit.workspace import Workspace, removal
 from tests.builders import pull_process
@@ -243,3 +252,19 @@ def test_a_purge_takes_what_the_pull_remembers_of_the_account(tmp_path, clock):
     removal.purge(store, removal.find_removal(store, account="acme"))
     assert [path.name for path in StateFolder(store).folder.glob("*.json*")] == ["cove.json"]
     assert check(store).damages == []
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_a_run_that_was_stopped_while_it_asked_asks_for_the_other_pieces_alone(asked):
+    """Spans of shipments of 30 days overlap by three days only where a later pull goes on."""
+    access = AmazonAccess("acme", "eu", ("DE",), "acme")
+    kind, since = "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_GENERAL", START - timedelta(120)
+    plan = [one for one in plan_requests(access, PullState("acme"), since, START) if one.kind.name == kind]
+    assert len(plan) >= 4
+    opened = [
+        OpenReport("eu", one.marketplace, kind, format_instant(one.since), format_instant(one.until), "1", "")
+        for one in plan[:asked]
+    ]
+    state = PullState("acme", open_reports=opened)
+    rest = [one for one in plan_requests(access, state, since, START) if one.kind.name == kind]
+    assert [(one.since, one.until) for one in rest] == [(one.since, one.until) for one in plan[asked:]]

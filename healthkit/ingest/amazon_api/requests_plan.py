@@ -99,8 +99,10 @@ def _plan_kind(
     if missing and kind.piece and kind.again >= kind.piece:
         # A span that is asked for again in the same pieces comes back as the same file, unless something changed.
         missing = [(_floor(missing[0][0], kind.piece), missing[-1][1])]
-    for start, end in missing:
-        yield from (PlannedRequest(access, code, kind, *piece) for piece in split_span(start, end, kind.piece))
+    # The latest first: the newest span that was pulled is then where an earlier run planned to end, also if it was
+    # stopped halfway, and nothing before it is asked for again.
+    pieces = [piece for start, end in missing for piece in split_span(start, end, kind.piece)]
+    yield from (PlannedRequest(access, code, kind, *piece) for piece in reversed(pieces))
 
 
 def _begin_of_day(since: datetime, codes: Iterable[str]) -> datetime:
