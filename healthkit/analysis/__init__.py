@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "bridge",
         "drivers",
         "due_orders",
+        "event_effects",
         "goals",
         "reconcile",
         "reported_scores",

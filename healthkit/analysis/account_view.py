@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -14,9 +14,10 @@ import pandas as pd
 from healthkit.analysis import reported_scores, simulation, verdicts
 from healthkit.analysis.bridge import Bridge, bridge
 from healthkit.analysis.drivers import drivers
+from healthkit.analysis.event_effects import MeasureOrders, effects_table, find_effects
 from healthkit.analysis.goals import Goal, goals
 from healthkit.analysis.reconcile import Reconciliation, reconcile
-from healthkit.analysis.rolloff import RollOffCalendar, roll_off_calendar
+from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on, roll_off_calendar
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak
 from healthkit.analysis.verdicts import AccountVerdict, Row
@@ -25,8 +26,10 @@ from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.policy import Policy, Rule
+from healthkit.metrics.scores import select_intervals
 from healthkit.schema import tables
 from healthkit.schema.days import Day, Days, to_day
+from healthkit.schema.events_file import Event
 from healthkit.schema.tables import Ledger, Table
 
 MAX_ORDERS_IN_MEMORY = 1_000_000
@@ -63,6 +66,7 @@ class AccountView:
     policy: Policy
     coverage: FileCoverage
     source: TableSource
+    read_events: Callable[[], Iterable[Event]] = tuple
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -185,6 +189,45 @@ class AccountView:
         rows = self.score([day for day in history if day >= first_day], metrics=[row["metric"]])
         rows = rows[(rows["channel"] == row["channel"]) & (rows["window"] == row["window"])]
         return find_streak(rows, self.rule(row))
+
+    @property
+    def events(self) -> list[Event]:
+        """What the seller changed in this marketplace, by day: the rows of `events.csv` (see `schema.events_file`).
+
+        Raises EventsFileError for a file that is invalid.
+        """
+        return [event for event in self.read_events() if event.is_of(self.account, self.marketplace)]
+
+    def event_effects(self, as_of: Day) -> pd.DataFrame:
+        """Return whether each event of the account helped, one row for each event and measure, newest event first.
+
+        Every measure that is a rate with a target is compared, in its longest window. Columns: account, marketplace,
+        day and notes (of the event), metric, channel, window [days], side, target, verdict (one of
+        `event_effects.VERDICTS`), known_within [days], share_known, low and high (95 % interval of the share at fault
+        after the event), chance, corrected_chance, comparisons, and for both groups, with the prefixes `before_` and
+        `after_`, first_day, last_day, counted and at_fault. The module `event_effects` says how they are compared.
+        Raises EventsFileError for an invalid `events.csv`, PolicyError for a day before the policy begins.
+        """
+        as_of, events = to_day(as_of), self.events
+        compared = list(self._measures_with_orders(as_of)) if events else []
+        return effects_table(find_effects(compared, events, as_of))
+
+    def _measures_with_orders(self, as_of: date) -> Iterator[MeasureOrders]:
+        """Yield the orders of each measure that is a rate with a target, in its longest window."""
+        rows = self.score(as_of)
+        rows = rows[rows["target"].notna() & rows["rate"].notna()].sort_values("window", kind="stable")
+        rows = rows.drop_duplicates(["metric", "channel"], keep="last").sort_index()
+        known, forecaster = counts_known_on(self.counts, as_of), simulation.forecaster(self.all_counts, as_of)
+        for _, row in rows.iterrows():
+            rule = self.rule(row)
+            if not rule.part_of:
+                yield MeasureOrders(
+                    self.account, self.marketplace, rule.metric, row["channel"], int(row["window"]),
+                    row["side"], float(row["target"]),
+                    select_intervals(known, rule, self.account, self.marketplace, row["channel"]),
+                    *forecaster.shared_rates(rule, self.marketplace, row["channel"]),
+                    *self.coverage.days_covered(rule, as_of),
+                )  # fmt: skip
 
     def calendar(self, row: pd.Series, *, days_ahead: int | None = None, new_orders: bool = True) -> RollOffCalendar:
         """Return the roll-off calendar of a row of SCORES, as known on the day of the row.

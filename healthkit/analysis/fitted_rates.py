@@ -202,7 +202,20 @@ def _weekly_excess(
 ) -> tuple[float, float]:
     """Return the variation of weekly faults beyond chance, and the expected number squared, both summed.
 
-    Weeks of which less than a third of the faults can be known yet are left out. Moments of a gamma-mixed Poisson.
+    Moments of a gamma-mixed Poisson.
+    """
+    came, could = weekly_faults(history, delays, faults, exposed)
+    return float(((came - could) ** 2 - could).sum()), float((could**2).sum())
+
+
+def weekly_faults(
+    history: History, delays: np.ndarray, faults: np.ndarray, exposed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the faults of each week and the number to expect at the account's own rate. [accounts x weeks]
+
+    `delays` are the shares of faults known after each delay; `faults` and `exposed` give the rate of each account. Both
+    are 0 in weeks of which less than a third of the faults can be known yet, and in weeks older than half a year, so
+    that a slow drift of the level is not taken for unevenness of weeks.
     """
     shown = delays.cumsum()[np.minimum(history.ages, MAX_FAULT_DELAY)]
     accounts, weeks = history.days.shape[0], HISTORY_DAYS // 7
@@ -215,6 +228,5 @@ def _weekly_excess(
     came = np.bincount(history.account[inside] * weeks + week[inside], minlength=accounts * weeks).reshape(
         accounts, weeks
     )
-    # Half a year back, so that a slow drift of the level is not taken for unevenness of weeks.
     recent = ripe & (np.arange(weeks) >= weeks - 26) & (could > 0)
-    return float((((came - could) ** 2 - could) * recent).sum()), float(((could**2) * recent).sum())
+    return came * recent, could * recent

@@ -164,6 +164,10 @@ class Forecaster:
                 for channel in rule.channels if rule.target is not None else ():
                     self._pool(rule.metric, rule.basis, marketplace, channel)
 
+    def shared_rates(self, rule: Rule, marketplace: str, channel: str) -> tuple[History, PooledRates]:
+        """Return the history of every account in the measure of a rule, and the rates they share."""
+        return self._pool(rule.metric, rule.basis, marketplace, channel)
+
     @cache_on_first_argument()
     def _pool(self, metric: str, basis: Basis, marketplace: str, channel: str) -> tuple[History, PooledRates]:
         """Return the history of every account in one measure, and the rates they share."""

@@ -166,8 +166,10 @@ def _count_finished_runs(failures: list[ReportFailure]) -> int:
 def _make_job(
     workspace: Workspace, month: str, account: str, marketplace: str, folder: Path, request: PageRequest
 ) -> PageJob:
-    data = ("version", str(workspace.store.version())), ("counts", workspace.counts_folder.name)
-    return PageJob(account, marketplace, month, "", data, workspace.policy_name or "", folder, request)
+    data = [("version", str(workspace.store.version())), ("counts", workspace.counts_folder.name)]
+    events = [str(event) for event in workspace.events if event.is_of(account, marketplace)]
+    data += [("events", output_files.sha256_hex("\n".join(events).encode()))] if events else []
+    return PageJob(account, marketplace, month, "", tuple(data), workspace.policy_name or "", folder, request)
 
 
 def _accounts_to_report(
@@ -248,8 +250,9 @@ def _with_snapshots(workspace: Workspace, jobs: list[PageJob], work: Path, share
         return []
     names = list(dict.fromkeys(job.account for job in jobs))
     snapshot.write_snapshot(
-        _require_store(workspace), names, workspace.ensure_counts_saved(work, shared), work / "excerpt"
-    )
+        _require_store(workspace), names, workspace.ensure_counts_saved(work, shared), work / "excerpt",
+        workspace.events,
+    )  # fmt: skip
     return [replace(job, snapshot=str(work / "excerpt")) for job in jobs]
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 import lazy_loader as lazy
 
 from healthkit.cli import (
+    event_commands,
     explain_commands,
     import_command,
     outlook_commands,
@@ -27,6 +28,7 @@ from healthkit.files import temp_folders
 
 __all__ = [
     "app",
+    "event_commands",
     "explain_commands",
     "import_command",
     "main",

@@ -96,6 +96,18 @@ class FileCoverage(NamedTuple):
         tolerated = timedelta(days=span.tolerated_gap_days)
         return span.last + tolerated < as_of or span.first - tolerated > first
 
+    def days_covered(self, rule: Rule, as_of: date) -> tuple[date, date]:
+        """Return the first and the last day, at most `as_of`, of which the imported files tell what a rule needs.
+
+        Evidence that was not imported at all is not looked at.
+        """
+        first, last = self.begins_on, min(as_of, self.heard_on)
+        for span in (self.reach[kind] for kind in evidence_for_rule(rule) if kind in self.reach):
+            tolerated = timedelta(days=span.tolerated_gap_days)
+            first = span.first if span.first - tolerated > first else first
+            last = span.last if span.last + tolerated < last else last
+        return first, last
+
 
 def evidence_for_rule(rule: Rule) -> tuple[str, ...]:
     """Return the kinds of evidence that are needed to judge a rule.

@@ -19,6 +19,7 @@ from healthkit.panels.where_i_stand_model import QuestionError
 from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.html.sparklines import StripWeek, weekly_strip
+from healthkit.report.text import events as event_text
 from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
@@ -242,11 +243,19 @@ def render_small_charts(
     name = labels.capitalise_first(sentences.measure_phrase(*settings.measure, settings.window, company))
     off = sum(str(daily["status"].iloc[-1]) == "off target" for _, daily in drawn)
     title = panel_text.side_by_side_title(name, off, len(drawn))
-    spec = charts.vega_lite_spec(charts.small_multiples(drawn, description=title)) if drawn else None
+    events = workspace.events
+    spec = charts.vega_lite_spec(charts.small_multiples(drawn, events=events, description=title)) if drawn else None
+    first = as_of - timedelta(days=SMALL_CHART_DAYS - 1)
+    has_marks = any(
+        event.is_of(*pair) for event in charts.shown_events(events, first, as_of) for pair in settings.drawn_accounts
+    )
     return {
         "title": title,
         "spec": spec,
-        "notes": [panel_text.accounts_without_chart_note(without_rate)] if without_rate else [],
+        "notes": [
+            *([panel_text.accounts_without_chart_note(without_rate)] if without_rate else []),
+            *([event_text.MARKS_NOTE] if has_marks else []),
+        ],
     }
 
 

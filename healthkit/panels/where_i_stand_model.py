@@ -20,10 +20,12 @@ from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.text import account as account_text
 from healthkit.report.text import downloads as downloads_text
+from healthkit.report.text import events as event_text
 from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.report.text import panel as panel_text
 from healthkit.report.text.labels import Strong
 from healthkit.report.text.sentences import MeasureStanding, Sentence
+from healthkit.schema.events_file import Event
 from healthkit.schema.tables import WHOLE_ACCOUNT, records
 from healthkit.workspace.workspace import Workspace
 
@@ -56,7 +58,8 @@ class Answer:
     asked for and the windows of the rule. `orders` are the orders at fault, those that leave the window first on top.
     `reported` are the marketplace's own figures of the same measure and days, if requested. `verdict` is None if the
     rule does not judge the window. `known_until` is the last day that the files cover; `missing_files` names missing
-    files and where to download them.
+    files and where to download them. `events` are what the account changed on the days of the chart, `event_effects`
+    what came of it in this measure (see `AccountView.event_effects`).
     """
 
     question: Question
@@ -70,6 +73,8 @@ class Answer:
     verdict: Verdict | None = None
     known_until: date | None = None
     missing_files: tuple[Sentence, ...] = ()
+    events: tuple[Event, ...] = ()
+    event_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @cached_property
     def standing(self) -> MeasureStanding:
@@ -280,7 +285,25 @@ def answer_question(
     missing: tuple[Sentence, ...] = ()
     if verdict is not None and verdict.status != "on target":
         missing = _missing_file_sentences(account_verdict, verdict)
-    return Answer(question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing)
+    return Answer(
+        question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing,
+        *_events(workspace, question, daily),
+    )  # fmt: skip
+
+
+def _events(workspace: Workspace, question: Question, daily: pd.DataFrame) -> tuple[tuple[Event, ...], pd.DataFrame]:
+    """Return the events on the days of a chart, and their effects on the measure of a question."""
+    view = workspace.account(question.account, question.marketplace)
+    days = [day.date() for day in daily["as_of"]]
+    effects = _event_effects(workspace, question.account, question.marketplace, question.as_of)
+    of_measure = (effects["metric"] == question.metric) & (effects["channel"] == question.channel)
+    return tuple(charts.shown_events(view.events, min(days), max(days))), effects[of_measure]
+
+
+@lru_cache(maxsize=32)
+def _event_effects(workspace: Workspace, account: str, marketplace: str, as_of: date) -> pd.DataFrame:
+    """Return the effects of the events of an account on all its measures, as of a day."""
+    return workspace.account(account, marketplace).event_effects(as_of)
 
 
 def _missing_file_sentences(account_verdict: AccountVerdict, verdict: Verdict) -> tuple[Sentence, ...]:
@@ -445,8 +468,9 @@ def _figure(answer: Answer) -> dict[str, Any]:
     title = _title(answer)
     reported = answer.reported if len(answer.reported) else None
     chart = charts.rate_over_time(
-        answer.daily_scores, window, answer.other_window, marketplace_scores=reported, description=title
-    )
+        answer.daily_scores, window, answer.other_window, marketplace_scores=reported, events=answer.events,
+        description=title,
+    )  # fmt: skip
     return {"title": title, "spec": charts.vega_lite_spec(chart), "picks": "days"}
 
 
@@ -466,6 +490,9 @@ def _notes(answer: Answer) -> Iterable[Sentence]:
     question, other = answer.question, answer.other_window
     if other and answer.can_be_drawn:
         yield sentences.two_windows_legend(question.window, other)
+    yield from event_text.event_lines(
+        answer.events, records(answer.event_effects), answer.rule.clock, question.as_of.year, len(answer.events)
+    )
     if question.window not in answer.rule.windows:
         yield (Strong("A window of your own: "), f"the rule judges {_windows_text(answer.rule.windows)}.")
     if len(answer.reported):

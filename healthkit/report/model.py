@@ -24,6 +24,7 @@ from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import EndedRule, PolicyError, Rule
 from healthkit.metrics.scores import day_numbers
 from healthkit.report.text.reasons import unjudged_stores_sentence
+from healthkit.schema.events_file import Event
 from healthkit.schema.marketplaces import MARKETPLACES
 from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
 from healthkit.workspace.workspace import Workspace
@@ -67,6 +68,9 @@ class MonthlyReport:
     category: category, open, severity? (the worst of the open ones), opened_on? (of the oldest open one), resolved (in
     this month), resolved_on?, told_on? (the day of a reported total).
 
+    Events: `events` are what the account changed up to `as_of`, and `event_effects` what came of it (see
+    `AccountView.event_effects`).
+
     Rules: `rules` are those in force on `as_of`, `without_rule` the metrics that never had one.
 
     `data` describes the version of the data, and `made` the time of generation; both are printed in the footer.
@@ -101,6 +105,8 @@ class MonthlyReport:
     verdict: AccountVerdict | None = None
     month_end: date | None = None
     without_rule: list[EndedRule] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    event_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def last_day_of_month(month: str) -> date:
@@ -255,6 +261,8 @@ def _build_report(
         verdict=verdict,
         month_end=month_end,
         without_rule=view.policy.without_rule(as_of),
+        events=[event for event in view.events if event.day <= as_of],
+        event_effects=view.event_effects(as_of),
     )
 
 

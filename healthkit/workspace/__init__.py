@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "workspace",
         "snapshot",
         "counts_cache",
+        "event_log",
         "removal",
     ],
     submod_attrs={"workspace": ["USER_STORE", "SAMPLE_STORE", "Workspace", "find_store_folder"]},

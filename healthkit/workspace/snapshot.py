@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.schema import tables
+from healthkit.schema.events_file import Event
 from healthkit.schema.tables import Ledger
 from healthkit.store import Folder, Store, arrow_schema, parse_folder, refuse_unknown_accounts
 
@@ -36,14 +38,17 @@ class StoreSnapshot:
     counts_folder: Path
     parts_by_account: dict[str, dict[str, Any]]
     store_version: int
+    events: tuple[Event, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> StoreSnapshot:
         """Open the snapshot in a folder."""
         manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
         return cls(
-            folder, parse_folder(manifest["store"]), Path(manifest["counts"]), manifest["accounts"], manifest["version"]
-        )
+            folder, parse_folder(manifest["store"]), Path(manifest["counts"]), manifest["accounts"],
+            manifest["version"],
+            tuple(Event(date.fromisoformat(day), *texts) for day, *texts in manifest["events"]),
+        )  # fmt: skip
 
     def must_exist(self) -> None:
         """Do nothing, because an opened snapshot exists.
@@ -89,10 +94,12 @@ def is_snapshot(folder: Folder) -> TypeGuard[Path]:
     return isinstance(folder, Path) and (folder / MANIFEST_NAME).is_file()
 
 
-def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: Path) -> None:
+def write_snapshot(
+    store: Store, accounts: Iterable[str], counts: Path, folder: Path, events: Iterable[Event] = ()
+) -> None:
     """Write a snapshot of a store for the given accounts into a folder.
 
-    `counts` is the folder of the counts that belong to it.
+    `counts` is the folder of the counts that belong to it, `events` what the accounts changed.
     """
     parts: dict[str, dict[str, Any]] = {}
     reports = store.reports()["account"]
@@ -112,6 +119,9 @@ def write_snapshot(store: Store, accounts: Iterable[str], counts: Path, folder: 
     manifest = {
         "store": str(store.folder.resolve()), "counts": str(counts.resolve()), "version": store.version(),
         "accounts": parts,
+        "events": [
+            (str(one.day), one.account, one.marketplace, one.note) for one in events if one.account in parts
+        ],
     }  # fmt: skip
     (folder / MANIFEST_NAME).write_text(json.dumps(manifest), encoding="utf-8")
 

@@ -23,6 +23,7 @@ from healthkit.metrics.policy import Policy, PolicyError, Rule
 from healthkit.metrics.policy_files import NO_RULES_HINT, load_policies, load_policy, marketplaces_with_policy
 from healthkit.schema import tables
 from healthkit.schema.days import Day, Days, to_day, to_names
+from healthkit.schema.events_file import Event, find_events_file, read_events
 from healthkit.schema.tables import Ledger
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
@@ -233,10 +234,25 @@ class Workspace:
         orders = [f"{code} ({self._coverage[account, str(code)].orders:,} orders)" for code in codes]
         return PolicyError(f"No policy judges {' or '.join(orders)}, where {account} sells. {NO_RULES_HINT}")
 
+    @property
+    def events_file(self) -> Path:
+        """The path of the file `events.csv` that holds what accounts changed, which need not exist."""
+        return find_events_file(self.store.folder)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """What accounts changed on which day, by day: the rows of `events.csv` beside the store.
+
+        Raises EventsFileError, which names file and row, for a file that is invalid.
+        """
+        if isinstance(self.store, StoreSnapshot):
+            return self.store.events
+        return tuple(read_events(self.events_file))
+
     def _open_view(self, account: str, marketplace: str) -> AccountView:
         return AccountView(
             account, marketplace, self._counts_of((account,)), self.counts, self.policies[marketplace],
-            self._coverage[account, marketplace], self.store,
+            self._coverage[account, marketplace], self.store, lambda: self.events,
         )  # fmt: skip
 
     def score(

@@ -6,7 +6,7 @@ from healthkit.report.charts.comparison_charts import excess_by_group, our_and_m
 from healthkit.report.charts.days import faults_by_day, leaving_calendar
 from healthkit.report.charts.outlook_charts import compared_outlooks, what_if_curve
 from healthkit.report.charts.rate_axis import UNDRAWN_STATUSES
-from healthkit.report.charts.rates import SMALL_CHART_SIZE, rate_over_time, small_multiples
+from healthkit.report.charts.rates import SMALL_CHART_SIZE, rate_over_time, shown_events, small_multiples
 from healthkit.report.charts.style import (
     COLOURS,
     FONT,
@@ -43,6 +43,7 @@ __all__ = [
     "leaving_calendar",
     "our_and_marketplace_rates",
     "rate_over_time",
+    "shown_events",
     "small_multiples",
     "vega_lite_spec",
     "what_if_curve",

@@ -20,7 +20,9 @@ from healthkit.report.charts.style import (
     make_layer,
     text_width,
 )
+from healthkit.report.text import events as event_text
 from healthkit.report.text import figures, labels
+from healthkit.schema.events_file import Event
 
 
 class _Label(NamedTuple):
@@ -91,6 +93,21 @@ class _LabelPlacer:
         hit = (self.x >= left - 5) & (self.x <= right + 5) & (self.y >= low - 3) & (self.y <= high + 3)
         return float(hit.sum()) + abs(label.dy) * 0.02
 
+    def add_uprights(self, days: Sequence[int]) -> None:
+        """Add a vertical line on each of some days to the lines that labels avoid."""
+        for day in days:
+            height = np.linspace(0.0, self.height, 60)
+            self.x = np.concatenate([self.x, np.full(height.size, self.to_pixels(day, self.axis.low)[0])])
+            self.y = np.concatenate([self.y, height])
+
+    def find_place(self, candidates: Sequence[_Label]) -> _Label | None:
+        """Return the first candidate that overlaps nothing and mark it occupied, or None if each overlaps something."""
+        for label in candidates:
+            if self.cost(label) < _ACCEPTABLE_COST:
+                self.occupied.append(self.label_box(label))
+                return label
+        return None
+
     def place_label(self, candidates: Sequence[_Label]) -> _Label:
         """Return the first candidate position with an acceptable cost, or else the cheapest, and mark it occupied."""
         best, least = candidates[0], math.inf
@@ -111,9 +128,11 @@ def rate_labels(
     window: int,
     other_window: int | None,
     before: date | None,
+    events: Sequence[Event] = (),
 ) -> list[_Label]:
     """Return the labels of a chart of a rate over time, placed so that they overlap as little as possible."""
     placer = _LabelPlacer(judged_rows, other_rows, axis)
+    placer.add_uprights([date_to_epoch_ms(event.day) for event in events])
     last = judged_rows[-1]
     tint = {"off": "off", "risk": "risk", "on": "on"}.get(labels.STATUS_STYLES[last["status"]].colour, "ink")
     figure = _Label(format_row_rate(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
@@ -133,7 +152,49 @@ def rate_labels(
         placed.append(placer.place_label(_labels_around(text, row, 13)))
     if other_window:
         placed += _line_labels(placer, judged_rows, other_rows, window, other_window)
+    return placed + _event_labels(placer, events)
+
+
+MIN_EVENT_GAP = 22.0
+"""Distance under which the marks of two events share a label. [pixels of the narrow drawing]"""
+MAX_EVENT_LABEL = 20
+"""Longest note in a label; the text beside the chart holds the whole note. [characters]"""
+
+
+def _event_labels(placer: _LabelPlacer, events: Sequence[Event]) -> list[_Label]:
+    """Return the labels of events: number and note, or the number alone where the note finds no place.
+
+    Events close to each other share the label of their numbers. A label that would overlap another one is left out.
+    """
+    groups: list[list[int]] = []
+    for place, event in enumerate(events):
+        x = placer.to_pixels(date_to_epoch_ms(event.day), placer.axis.low)[0]
+        near = groups and x - placer.to_pixels(date_to_epoch_ms(events[groups[-1][0]].day), 0.0)[0] < MIN_EVENT_GAP
+        if near:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    placed = []
+    for group in groups:
+        number = event_text.number_phrase(group[0] + 1, group[-1] + 1)
+        note = event_text.shorten_note(events[group[0]].note, MAX_EVENT_LABEL)
+        days = [date_to_epoch_ms(events[place].day) for place in (group[0], group[-1])]
+        for text in ([f"{number}: {note}"] if len(group) == 1 and len(groups) < 4 else []) + [number]:
+            label = placer.find_place(_labels_along(text, days, placer))
+            if label is not None:
+                placed.append(label)
+                break
     return placed
+
+
+def _labels_along(text: str, days: Sequence[int], placer: _LabelPlacer) -> list[_Label]:
+    """Return candidate labels at several heights, to the right of the last of some days or to the left of the first."""
+    axis = placer.axis
+    heights = [axis.low + (axis.high - axis.low) * share / 20 for share in (19, 1, *range(18, 1, -1))]
+    sides = ((days[-1], 7, "left"), (days[0], -7, "right"))
+    return [
+        _Label(text, day, height, dx, 0, align, "ink-2", "normal", 12) for height in heights for day, dx, align in sides
+    ]
 
 
 def _target_labels(placer: _LabelPlacer, axis: RateAxis) -> list[_Label]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -31,6 +31,7 @@ from healthkit.report.charts.style import (
     truncate,
 )
 from healthkit.report.text import labels
+from healthkit.schema.events_file import Event
 
 
 @SKIP_VALIDATION
@@ -41,25 +42,29 @@ def rate_over_time(
     *,
     before: date | None = None,
     marketplace_scores: pd.DataFrame | None = None,
+    events: Sequence[Event] = (),
     description: str = "",
 ) -> alt.LayerChart:
     """Return a line chart of a rate and its target, day by day, from SCORES.
 
     `daily` is SCORES of one metric and channel, one row for each day and window. The line of `window` is thick, that of
     `other_window` thin. Days without orders, or before the files begin, leave a gap. `before` is a day to mark besides
-    the last one. `marketplace_scores` is SCORES of the marketplace's own figures, drawn as diamonds. `description` is
-    the text for screen readers.
+    the last one. `marketplace_scores` is SCORES of the marketplace's own figures, drawn as diamonds. `events` are
+    what the account changed, each a dashed line with its number and, where there is room, its note (see
+    `shown_events`). `description` is the text for screen readers.
     """
     judged = window_rows(daily, window)
     last = judged[-1]
     thin = window_rows(daily, other_window) if other_window else []
     reported = _reported_points(marketplace_scores) if marketplace_scores is not None else []
     axis = RateAxis.from_rows(judged, [*thin, *reported])
-    labels = rate_labels(judged, thin, axis, window, other_window, before)
+    marked = shown_events(events, epoch_ms_to_date(judged[0]["day"]), epoch_ms_to_date(last["day"]))
+    labels = rate_labels(judged, thin, axis, window, other_window, before, marked)
     days = day_axis(epoch_ms_to_date(judged[0]["day"]), epoch_ms_to_date(last["day"]))
     x = number_channel(alt.X, "day", (judged[0]["day"], last["day"]), days)
     y = number_channel(alt.Y, "rate", (axis.low, axis.high), axis.to_altair_axis())
     layers = [*_target_layers(axis), rate_line(thin, x, y, "line-2", 1.5)] if thin else _target_layers(axis)
+    layers += [_event_layer(marked, x)] if marked else []
     layers += [rate_line(judged, x, y, "ink", 2.25)]
     if marketplace_scores is not None:
         layers += [_diamond_layer(reported, x, y)]
@@ -74,6 +79,18 @@ def _reported_points(marketplace_scores: pd.DataFrame) -> ChartRows:
     first = marketplace_scores.drop_duplicates("rule") if len(marketplace_scores) else marketplace_scores
     known = first[first["rate"].notna()]
     return [{"day": date_to_epoch_ms(row.as_of), "rate": round(float(row.rate), 6)} for row in known.itertuples()]
+
+
+def shown_events(events: Iterable[Event], first: date, last: date) -> list[Event]:
+    """Return the events of the days of a chart by day; the first is number 1 in the chart."""
+    return sorted(event for event in events if first <= event.day <= last)
+
+
+def _event_layer(events: Iterable[Event], x: Any) -> Any:
+    """Return the layer of events: a dashed line on each of their days."""
+    rows = [{"day": moment} for moment in dict.fromkeys(date_to_epoch_ms(event.day) for event in events)]
+    look = {"stroke": colour("ink-2"), "strokeWidth": 1, "strokeDash": [3, 3], "y": 0, "y2": {"expr": "height"}}
+    return make_layer("rule", rows, look, x=x)
 
 
 def _diamond_layer(rows: ChartRows, x: Any, y: Any) -> Any:
@@ -123,15 +140,18 @@ SMALL_CHART_SIZE = (196, 64)
 
 
 @SKIP_VALIDATION
-def small_multiples(charts: Sequence[tuple[str, pd.DataFrame]], *, description: str = "") -> alt.ConcatChart:
+def small_multiples(
+    charts: Sequence[tuple[str, pd.DataFrame]], *, events: Sequence[Event] = (), description: str = ""
+) -> alt.ConcatChart:
     """Return a grid of small line charts of a rate, one for each of the given accounts or measures.
 
     `charts` are pairs of a name and SCORES of one metric, channel and window, one row a day. All charts show the same
-    days; each has its own scale, so that the distance to its own target is visible.
+    days; each has its own scale, so that the distance to its own target is visible. `events` are what the accounts
+    changed, each a dashed line in the charts of its account.
     """
     moments = [date_to_epoch_ms(day) for _, daily in charts for day in (daily["as_of"].min(), daily["as_of"].max())]
     days = min(moments), max(moments)
-    cells = [_small_chart(name, daily, days) for name, daily in charts]
+    cells = [_small_chart(name, daily, days, events) for name, daily in charts]
     chart = alt.ConcatChart(
         columns=4,
         spacing={"row": 44, "column": 44},
@@ -149,9 +169,11 @@ def small_multiples(charts: Sequence[tuple[str, pd.DataFrame]], *, description: 
     return chart
 
 
-def _small_chart(name: str, daily: pd.DataFrame, days: tuple[int, int]) -> Any:
+def _small_chart(name: str, daily: pd.DataFrame, days: tuple[int, int], events: Iterable[Event]) -> Any:
     """Return one small chart: the rate, its target and last day, with name and rate above it."""
     rows = window_rows(daily, int(daily["window"].iloc[-1]))
+    pair = [daily[column].iloc[0] for column in ("account", "marketplace")] if events else []
+    marked = shown_events((event for event in events if event.is_of(*pair)), *map(epoch_ms_to_date, days))
     axis, last = RateAxis.from_rows(rows, []), rows[-1]
     tint = labels.STATUS_STYLES[last["status"]]
     x = number_channel(alt.X, "day", days, alt.Axis(
@@ -171,6 +193,7 @@ def _small_chart(name: str, daily: pd.DataFrame, days: tuple[int, int]) -> Any:
     dot = [{"day": last["day"], "rate": last["rate"], "c": colour(tint.colour)}] if last["rate"] is not None else []
     look = {"fill": {"expr": "datum.c"}, "size": 56, "stroke": colour("paper"), "strokeWidth": 1.5, "opacity": 1}
     layers = [
+        *([_event_layer(marked, x)] if marked else []),
         make_layer("rule", target_rows, {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y),
         rate_line(rows, x, y, "ink", 1.75),
         make_layer("point", dot, look, x=x, y=y),

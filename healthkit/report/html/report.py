@@ -14,6 +14,7 @@ from healthkit.report.html.drivers import CaptionedChart
 from healthkit.report.html.measures import Measure
 from healthkit.report.html.sparklines import sparkline
 from healthkit.report.text import account as account_text
+from healthkit.report.text import events as event_text
 from healthkit.report.text import figures, labels, movements, reasons, sentences
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import portfolio as portfolio_text
@@ -413,8 +414,9 @@ def _rate_figure(report: MonthlyReport, row: Measure, other: Measure | None, yea
         else sentences.rate_title(row.standing, *since, year)
     )
     chart = charts.rate_over_time(
-        daily, row.window, other.window if other else None, before=report.before, description=title
-    )
+        daily, row.window, other.window if other else None, before=report.before, events=report.events,
+        description=title,
+    )  # fmt: skip
     return drivers.captioned_chart(row, "rate", title, chart, [])
 
 
@@ -428,6 +430,7 @@ def _chapter_notes(
     futures, phrase = report.futures.get((row.metric, row.channel, row.window)), outlook.likely_phrase_of(report, row)
     if futures is not None and phrase:
         notes.append((labels.Strong("What may come. "), outlook_text.simulated_futures_sentence(futures.draws, phrase)))
+    notes += event_lines(report, row)
     consequence = drivers.streak_consequence(report, row)
     if consequence:
         notes.append((labels.Strong("What may follow. "), consequence))
@@ -442,6 +445,23 @@ def _chapter_notes(
     if row.proxy:
         notes.append((labels.Strong("≈ proxy. "), labels.assumptions_sentence(row.proxy)))
     return notes
+
+
+MAX_EVENT_EFFECTS = 3
+"""Newest events of which a chapter tells the effect; earlier ones are listed with their day."""
+
+
+def event_lines(report: MonthlyReport, row: Measure) -> list[Sentence]:
+    """Return a line for each event in the rate chart of a measure, by its number there, with its effect."""
+    if not report.events:
+        return []
+    days = [as_of.date() for as_of in report.daily_scores["as_of"]] or [report.as_of]
+    marked = charts.shown_events(report.events, min(days), max(days))
+    effects = [
+        effect for effect in measures.records(report.event_effects)
+        if (effect["metric"], effect["channel"]) == (row.metric, row.channel)
+    ]  # fmt: skip
+    return event_text.event_lines(marked, effects, _rule_clock(row), report.as_of.year, MAX_EVENT_EFFECTS)
 
 
 def _cause_figure(
