@@ -13,6 +13,7 @@ from healthkit.metrics.sides import lower_is_better
 from healthkit.report.charts.rate_axis import RateAxis, format_row_rate
 from healthkit.report.charts.style import (
     TEXT_CHANNEL,
+    WIDE,
     ChartRows,
     colour,
     date_to_epoch_ms,
@@ -54,7 +55,7 @@ class _LabelPlacer:
     """Places labels in the plot of the narrow drawing, which has less space; pixels count from the lower left."""
 
     def __init__(
-        self, rows: ChartRows, other_rows: ChartRows, axis: RateAxis, width: float = 284, height: float = 250
+        self, rows: ChartRows, other_rows: ChartRows, axis: RateAxis, width: float = 280, height: float = 227
     ) -> None:
         self.first, self.last = rows[0]["day"], rows[-1]["day"]
         self.axis, self.width, self.height = axis, width, height
@@ -86,7 +87,7 @@ class _LabelPlacer:
     def cost(self, label: _Label) -> float:
         """Return the cost of a position: highest over another label, then outside the plot, then near a line."""
         left, right, low, high = self.label_box(label)
-        over = sum(left < b + 4 and right > a - 4 and low < d + 1 and high > c - 1 for a, b, c, d in self.occupied)
+        over = self.overlaps(label)
         outside = left < -4 or right > self.width + 4 or low < -2 or high > self.height + 2
         if over or outside:
             return over * 1000 + outside * 300
@@ -100,13 +101,10 @@ class _LabelPlacer:
             self.x = np.concatenate([self.x, np.full(height.size, self.to_pixels(day, self.axis.low)[0])])
             self.y = np.concatenate([self.y, height])
 
-    def find_place(self, candidates: Sequence[_Label]) -> _Label | None:
-        """Return the first candidate that overlaps nothing and mark it occupied, or None if each overlaps something."""
-        for label in candidates:
-            if self.cost(label) < _ACCEPTABLE_COST:
-                self.occupied.append(self.label_box(label))
-                return label
-        return None
+    def overlaps(self, label: _Label) -> int:
+        """Return how many placed labels a label would overlap."""
+        left, right, low, high = self.label_box(label)
+        return sum(left < b + 4 and right > a - 4 and low < d + 1 and high > c - 1 for a, b, c, d in self.occupied)
 
     def place_label(self, candidates: Sequence[_Label]) -> _Label:
         """Return the first candidate position with an acceptable cost, or else the cheapest, and mark it occupied."""
@@ -152,7 +150,14 @@ def rate_labels(
         placed.append(placer.place_label(_labels_around(text, row, 13)))
     if other_window:
         placed += _line_labels(placer, judged_rows, other_rows, window, other_window)
-    return placed + _event_labels(placer, events)
+    return placed + (_event_labels(placer, _wide_placer(judged_rows, placed, axis), events) if events else [])
+
+
+def _wide_placer(judged_rows: ChartRows, placed: Iterable[_Label], axis: RateAxis) -> _LabelPlacer:
+    """Return a placer for the wide drawing that knows the labels placed so far."""
+    wide = _LabelPlacer(judged_rows, [], axis, WIDE - 48, 247)
+    wide.occupied += map(wide.label_box, placed)
+    return wide
 
 
 MIN_EVENT_GAP = 22.0
@@ -161,10 +166,11 @@ MAX_EVENT_LABEL = 20
 """Longest note in a label; the text beside the chart holds the whole note. [characters]"""
 
 
-def _event_labels(placer: _LabelPlacer, events: Sequence[Event]) -> list[_Label]:
+def _event_labels(placer: _LabelPlacer, wide: _LabelPlacer, events: Sequence[Event]) -> list[_Label]:
     """Return the labels of events: number and note, or the number alone where the note finds no place.
 
-    Events close to each other share the label of their numbers. A label that would overlap another one is left out.
+    Events close to each other share the label of their numbers. A label that would overlap another one, in the narrow
+    drawing of `placer` or in the wide one, is left out.
     """
     groups: list[list[int]] = []
     for place, event in enumerate(events):
@@ -180,9 +186,15 @@ def _event_labels(placer: _LabelPlacer, events: Sequence[Event]) -> list[_Label]
         note = event_text.shorten_note(events[group[0]].note, MAX_EVENT_LABEL)
         days = [date_to_epoch_ms(events[place].day) for place in (group[0], group[-1])]
         for text in ([f"{number}: {note}"] if len(group) == 1 and len(groups) < 4 else []) + [number]:
-            label = placer.find_place(_labels_along(text, days, placer))
+            free = (
+                label for label in _labels_along(text, days, placer)
+                if placer.cost(label) < _ACCEPTABLE_COST and not wide.overlaps(label)
+            )  # fmt: skip
+            label = next(free, None)
             if label is not None:
                 placed.append(label)
+                for one in (placer, wide):
+                    one.occupied.append(one.label_box(label))
                 break
     return placed
 
