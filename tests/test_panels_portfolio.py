@@ -199,9 +199,12 @@ def test_a_csv_holds_the_view_and_no_formula():
     })  # fmt: skip
     heads = {"leaves_on": "Leaves on", "order_id": "Order"}
     held = OrderList(rows, heads, lambda listed, many: f"{listed} of {many}", 2026, "x.csv")
-    told = list(csv.DictReader(io.StringIO(held.csv(ListView("order_id")))))
-    assert [row["order_id"] for row in told] == ["111-1", "'=cmd()"]
-    assert told[0]["leaves_on"] == "2026-11-02"
+    text = held.csv(ListView("order_id"))
+    assert text.startswith("\ufeff")
+    told = list(csv.DictReader(io.StringIO(text[1:])))
+    assert list(told[0]) == ["Order", "Cause", "Clock day", "Known", "Leaves on"]
+    assert [row["Order"] for row in told] == ["111-1", "'=cmd()"]
+    assert (told[0]["Leaves on"], told[0]["Cause"]) == ("2026-11-02", "Shipped late")
     assert len(list(csv.DictReader(io.StringIO(held.csv(ListView(find="111")))))) == 1
 
 

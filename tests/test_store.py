@@ -11,7 +11,7 @@ from typing import Any
 import narwhals as nw
 import pytest
 
-from healthkit.report import model
+from healthkit.analysis import order_details
 from healthkit.schema import tables
 from healthkit.store import Store, StoreError, build_ledger, check
 from tests.builders.store_files import _TABLES, FIRST, taken
@@ -115,8 +115,8 @@ def test_rows_of_a_file_that_reports_does_not_name_are_never_read(store):
     assert read(store, "items") == []
     assert (store.accounts(), store.marketplaces(), store.imported_digests()) == (["acme"], ["US"], {"a"})
     assert store.marketplace_of("bolt", ["o2"]) == {}
-    assert model.products_of_orders(store.ledger().items, ["o2"]).empty
-    assert model.products_of_orders(store.ledger().in_memory().items, []).empty
+    assert order_details.products_of_orders(store.ledger().items, ["o2"]).empty
+    assert order_details.products_of_orders(store.ledger().in_memory().items, []).empty
 
 
 def test_a_file_taken_in_again_after_a_break_counts_once(store):
@@ -301,7 +301,7 @@ def test_what_was_bought_is_the_first_line_of_each_order(store):
     ]
     store.add([taken("a", orders=[{}, {"order_id": "o2"}], items=lines)])
     items = store.ledger().items.filter(nw.col("marketplace") == "US")
-    held = model.products_of_orders(items, ["o2", "o1", "o9"]).astype(object)
+    held = order_details.products_of_orders(items, ["o2", "o1", "o9"]).astype(object)
     assert held.where(held.notna(), None).to_numpy().tolist() == [["o1", "s1", "Screen"], ["o2", "s3", None]]
 
 

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "due_orders",
         "event_effects",
         "goals",
+        "order_details",
         "reconcile",
         "reported_scores",
         "rolloff",

@@ -16,6 +16,7 @@ from healthkit.analysis.bridge import Bridge, bridge
 from healthkit.analysis.drivers import drivers
 from healthkit.analysis.event_effects import MeasureOrders, effects_table, find_effects
 from healthkit.analysis.goals import Goal, goals
+from healthkit.analysis.order_details import add_details
 from healthkit.analysis.reconcile import Reconciliation, reconcile
 from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on, roll_off_calendar
 from healthkit.analysis.simulation import Simulation
@@ -119,12 +120,20 @@ class AccountView:
         """Return the rule that judged a row of SCORES."""
         return next(rule for rule in self.policy.rules if rule.id == row["rule"])
 
-    def orders_at_fault(self, row: pd.Series, *, hindsight: bool = False, since: Day | None = None) -> pd.DataFrame:
+    def orders_at_fault(
+        self, row: pd.Series, *, hindsight: bool = False, since: Day | None = None, details: bool = True
+    ) -> pd.DataFrame:
         """Return the orders at fault on the day of a row, or on any day from `since` until then.
 
-        See `scores.orders_at_fault`.
+        One row an order: see `scores.orders_at_fault`. With `details`, also sku?, product?, carrier?, country? and
+        state? (where it was sent), as far as the files tell them: see `order_details.add_details`.
         """
-        return scores.orders_at_fault(self.counts, row, self.policy, hindsight=hindsight, since=since)
+        orders = scores.orders_at_fault(self.counts, row, self.policy, hindsight=hindsight, since=since)
+        return self.add_order_details(orders) if details else orders
+
+    def add_order_details(self, orders: pd.DataFrame) -> pd.DataFrame:
+        """Return a table of orders of the account with product, carrier and place (see `order_details.add_details`)."""
+        return add_details(orders, self.ledger, self.account, self.marketplace)
 
     def reported(self, days: Days) -> pd.DataFrame:
         """Return SCORES of the figures that the marketplace reported, as known on each of the given days.

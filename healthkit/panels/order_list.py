@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from healthkit.report.html import measures
+from healthkit.report.html.order_lists import BYTE_ORDER_MARK, DETAIL_TITLES
 from healthkit.report.text import figures, labels, movements
 from healthkit.schema import tables
 
@@ -17,8 +18,11 @@ MAX_ROWS = 200
 """Maximum number of orders that the page shows; sorting, searching and the CSV use all orders."""
 DAY_COLUMNS = ("leaves_on", "enters_on", "clock_day", "known_on")
 """Names of the columns that contain dates."""
-CSV_COLUMNS = ("step", "order_id", "causes", "clock_day", "known_on", "enters_on", "leaves_on", "at_fault", "assumed")
-"""Names of the columns of the CSV, in order; columns that are missing from the list are left out."""
+FILE_TITLES = {
+    "step": "Step", "order_id": "Order", "causes": "Cause", "clock_day": "Clock day", "known_on": "Known",
+    "enters_on": "Enters on", "leaves_on": "Leaves on", "at_fault": "At fault", **DETAIL_TITLES, "assumed": "Assumed",
+}  # fmt: skip
+"""Columns of a saved list, in order, with their titles; columns that say nothing are left out."""
 
 
 class ListView(NamedTuple):
@@ -37,7 +41,8 @@ class OrderList:
     `orders` is the table and `headings` maps its columns to their headings. `title` returns the title for the number of
     rows shown and the number of all rows. `groups` maps values of the column `step` to the labels of the filter.
     `csv_name` is the file name of the CSV. `year` is left out when a date is in that year. `picked_days` is the text of
-    the days picked in the chart; empty if none are picked.
+    the days picked in the chart; empty if none are picked. `add_details` adds product, carrier and place to the orders
+    that are saved.
     """
 
     orders: pd.DataFrame
@@ -47,6 +52,7 @@ class OrderList:
     csv_name: str
     groups: dict[str, str] = field(default_factory=dict)
     picked_days: str = ""
+    add_details: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     def select_rows(self, view: ListView) -> pd.DataFrame:
         """Return all orders that match the given view, in the sort order of the view."""
@@ -108,10 +114,31 @@ class OrderList:
             return labels.capitalise_first(labels.causes_phrase(str(value)))
         return movements.STEP_LABELS[value] if name == "step" else str(value)
 
-    def csv(self, view: ListView) -> str:
-        """Return all orders that match the given view as CSV text."""
+    def saved_rows(self, view: ListView) -> pd.DataFrame:
+        """Return all orders that match the given view, with plain titles and words, for a file."""
         rows = self.select_rows(view)
-        return tables.as_csv(rows[[name for name in CSV_COLUMNS if name in rows]])
+        if self.add_details is not None:
+            rows = self.add_details(rows)
+        words = {
+            "step": lambda value: movements.STEP_LABELS[value],
+            "causes": lambda value: labels.capitalise_first(labels.causes_phrase(str(value))),
+            "assumed": lambda value: labels.assumptions_sentence(measures.text_or_empty(value)),
+        }
+        columns = {}
+        for name, title in FILE_TITLES.items():
+            # How much an order adds is said only where one of them is several units or parcels.
+            says_nothing = name not in rows or (name == "at_fault" and bool((rows[name] == 1).all()))
+            values = None if says_nothing else rows[name].map(words[name]) if name in words else rows[name]
+            if values is not None and (name not in _OPTIONAL_COLUMNS or values.map(measures.text_or_empty).any()):
+                columns[self.headings.get(name, title)] = values
+        return pd.DataFrame(columns)
+
+    def csv(self, view: ListView) -> str:
+        """Return all orders that match the given view as CSV text, marked as UTF-8 for spreadsheets."""
+        return BYTE_ORDER_MARK + tables.as_csv(self.saved_rows(view))
+
+
+_OPTIONAL_COLUMNS = (*DETAIL_TITLES, "assumed")
 
 
 def order_headings(clock: str, first_column: str = "leaves_on") -> dict[str, str]:

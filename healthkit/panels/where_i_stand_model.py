@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
@@ -59,7 +59,8 @@ class Answer:
     `reported` are the marketplace's own figures of the same measure and days, if requested. `verdict` is None if the
     rule does not judge the window. `known_until` is the last day that the files cover; `missing_files` names missing
     files and where to download them. `events` are what the account changed on the days of the chart, `event_effects`
-    what came of it in this measure (see `AccountView.event_effects`).
+    what came of it in this measure (see `AccountView.event_effects`). `add_details` adds product, carrier and place to
+    orders of the account.
     """
 
     question: Question
@@ -75,6 +76,7 @@ class Answer:
     missing_files: tuple[Sentence, ...] = ()
     events: tuple[Event, ...] = ()
     event_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
+    add_details: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     @cached_property
     def standing(self) -> MeasureStanding:
@@ -274,7 +276,7 @@ def answer_question(
             "Choose a later day."
         )
     view = workspace.account(account, marketplace)
-    orders = view.orders_at_fault(score).sort_values(["leaves_on", "order_id"], ignore_index=True)
+    orders = view.orders_at_fault(score, details=False).sort_values(["leaves_on", "order_id"], ignore_index=True)
     begins = view.coverage.begins_on
     several = len(set(_scores_of_day(workspace, account, marketplace, as_of)["channel"]) - {WHOLE_ACCOUNT}) > 1
     reported = _reported_scores(workspace, question, daily) if with_reported else pd.DataFrame()
@@ -287,7 +289,7 @@ def answer_question(
         missing = _missing_file_sentences(account_verdict, verdict)
     return Answer(
         question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing,
-        *_events(workspace, question, daily),
+        *_events(workspace, question, daily), view.add_order_details,
     )  # fmt: skip
 
 
@@ -400,7 +402,7 @@ def orders_at_fault_between(workspace: Workspace, answer: Answer, first: date, l
             f"Nothing is known of {figures.format_long_day(last, 0)}. Choose a day that the chart shows."
         )
     view = workspace.account(answer.question.account, answer.question.marketplace)
-    orders = view.orders_at_fault(row, since=first)
+    orders = view.orders_at_fault(row, since=first, details=False)
     return orders.sort_values(["leaves_on", "order_id"], ignore_index=True)
 
 
@@ -525,13 +527,15 @@ def list_orders_at_fault(answer: Answer, orders: pd.DataFrame | None = None, fir
     account, _, metric, *_, as_of = answer.question
     headings, name = order_headings(answer.rule.clock), csv_file_name(account, metric, first or as_of, as_of)
     if orders is None or first is None:
-        return OrderList(answer.orders, headings, _orders_title, as_of.year, name)
+        return OrderList(
+            answer.orders, headings, _orders_title, as_of.year, name, add_details=answer.add_details
+        )  # fmt: skip
     days = figures.format_long_day_range(first, as_of, 0)
 
     def title(listed: int, total: int) -> str:
         return panel_text.picked_orders_title(listed, total, days)
 
-    return OrderList(orders, headings, title, as_of.year, name, picked_days=days)
+    return OrderList(orders, headings, title, as_of.year, name, picked_days=days, add_details=answer.add_details)
 
 
 def _orders_title(listed: int, total: int) -> str:

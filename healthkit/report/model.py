@@ -26,7 +26,7 @@ from healthkit.metrics.scores import day_numbers
 from healthkit.report.text.reasons import unjudged_stores_sentence
 from healthkit.schema.events_file import Event
 from healthkit.schema.marketplaces import MARKETPLACES
-from healthkit.schema.tables import SEVERITIES, Frame, collect_to_pandas
+from healthkit.schema.tables import SEVERITIES, collect_to_pandas
 from healthkit.workspace.workspace import Workspace
 
 WEEKS_SHOWN = 26
@@ -56,7 +56,7 @@ class MonthlyReport:
     Scores: `scores` is as of `as_of`, `earlier` as of `before`, `weekly_scores` of 26 days a week apart, and
     `daily_scores` of 120 days. `verdict` has the status of each measure by its worst known figure. `at_fault` has one
     row for each measure and order at fault on the as-of day: metric, channel, window, order_id, causes, clock_day,
-    known_on, leaves_on, product?, sku?, assumed?.
+    known_on, leaves_on, assumed?, and product?, sku?, carrier?, country?, state?.
 
     Analyses, by metric, channel and window: `bridges` of rates off target or at risk explain the change since `before`,
     if both days have a rate under the same rule. `drivers` has the groups of orders with excess faults, for the worst
@@ -238,7 +238,7 @@ def _build_report(
         earlier=past[past_days == before].reset_index(drop=True),
         weekly_scores=past[past_days.isin(weeks)].reset_index(drop=True),
         daily_scores=daily,
-        at_fault=_list_orders_at_fault(view, view.ledger.items.filter(of_account), scored),
+        at_fault=_list_orders_at_fault(view, scored),
         bridges=_analyse(watched, lambda row: view.bridge(row, before)),
         rules=view.policy.rules_in_force(as_of),
         begins_on=view.coverage.begins_on,
@@ -356,29 +356,16 @@ def _describe_data_version(workspace: Workspace, account: str) -> str:
     return f"version {store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
 
 
-def _list_orders_at_fault(view: AccountView, items: Frame, scored: pd.DataFrame) -> pd.DataFrame:
-    """Return the orders at fault of every row of SCORES, with SKU and product."""
+def _list_orders_at_fault(view: AccountView, scored: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders at fault of every row of SCORES, with product, carrier and place."""
     columns = [
         "metric", "channel", "window", "order_id", "causes", "clock_day",
         "known_on", "enters_on", "leaves_on", "at_fault", "assumed",
     ]  # fmt: skip
     orders = [
-        view.orders_at_fault(row).assign(window=row["window"], known_on=lambda rows: rows["since"])
+        view.orders_at_fault(row, details=False).assign(window=row["window"], known_on=lambda rows: rows["since"])
         for _, row in scored[(scored["at_fault"] > 0) & scored["rate"].notna()].iterrows()
     ]
     rows = pd.concat(orders, ignore_index=True)[columns] if orders else pd.DataFrame(columns=columns)
-    named = rows.merge(
-        products_of_orders(items, rows["order_id"].unique()), on="order_id", how="left", validate="many_to_one"
-    )
+    named = view.add_order_details(rows)
     return named.sort_values(["metric", "channel", "window", "leaves_on", "order_id"], ignore_index=True)
-
-
-def products_of_orders(items: Frame, order_ids: Iterable[str]) -> pd.DataFrame:
-    """Return the SKU and product of orders: order_id, sku, product? (of the first item of each order by SKU)."""
-    wanted = list(order_ids)
-    if not wanted:
-        # An empty list has no type and cannot be compared with a text column.
-        return pd.DataFrame(columns=["order_id", "sku", "product"], dtype="str")
-    lines = collect_to_pandas(items.filter(nw.col("order_id").is_in(wanted)).select("order_id", "sku", "product"))
-    first = lines.sort_values(["order_id", "sku", "product"]).drop_duplicates("order_id")
-    return first.reset_index(drop=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BYTE_ORDER_MARK = "\ufeff"
 """First character of a CSV file, by which a spreadsheet knows that the file is UTF-8."""
+DETAIL_TITLES = {"sku": "SKU", "product": "Product", "carrier": "Carrier", "country": "Country", "state": "State"}
+"""Column of a table of orders -> its title; a column without a value is left out."""
 
 
 def order_list_suffix(measure: Measure) -> str:
@@ -43,12 +45,13 @@ def order_list(faults: pd.DataFrame, measure: Measure) -> pd.DataFrame:
         "Known": rows["known_on"],
         "Leaves on": rows["leaves_on"],
         "At fault": rows["at_fault"],
-        "SKU": rows["sku"],
-        "Product": rows["product"],
+        **{title: rows[name] for name, title in DETAIL_TITLES.items() if name in rows},
         "Assumed": assumed,
     }
     # How much an order adds is said only where one of them is several units or parcels.
     empty = {"At fault": bool((rows["at_fault"] == 1).all())} | {
-        title: not columns[title].map(measures.text_or_empty).any() for title in ("SKU", "Product", "Assumed")
+        title: not columns[title].map(measures.text_or_empty).any()
+        for title in (*DETAIL_TITLES.values(), "Assumed")
+        if title in columns
     }
     return pd.DataFrame({title: values for title, values in columns.items() if not empty.get(title, False)})
