@@ -76,6 +76,7 @@ class OutputFormat(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+    xlsx = "xlsx"
 
 
 def parse_day(text: str) -> date:
@@ -183,7 +184,9 @@ WindowOption = Annotated[
 NewOrdersOption = Annotated[
     bool, typer.Option("--new-orders/--no-new-orders", help="Assume new orders at the recent rate, or none.")
 ]
-FormatOption = Annotated[OutputFormat, typer.Option("--format", help="Output format.")]
+FormatOption = Annotated[
+    OutputFormat, typer.Option("--format", help="Output format; xlsx is written into a file: > answer.xlsx.")
+]
 PolicyOption = Annotated[
     str | None,
     typer.Option("--policy", help="Judge everything by this policy (name or YAML file), not the marketplace's."),
@@ -215,7 +218,7 @@ def open_measure(
 
 
 def write_answer(output_format: OutputFormat, rows: Any, make_json: Callable[[], Any] | None = None) -> bool:
-    """Write rows to standard output as CSV or JSON; for the format "table" only return False.
+    """Write rows to standard output as CSV, JSON or XLSX; for the format "table" only return False.
 
     The command then draws the table itself. `make_json` returns the JSON data of an answer that is more than its rows.
     """
@@ -224,6 +227,9 @@ def write_answer(output_format: OutputFormat, rows: Any, make_json: Callable[[],
     if output_format is OutputFormat.json and make_json is not None:
         write_json(make_json())
         return True
+    if output_format is OutputFormat.xlsx:
+        write_workbook(rows)
+        return True
     days = [name for name in rows if str(rows[name].dtype).startswith("datetime64[s]")]
     plain = rows.assign(**{name: rows[name].dt.strftime("%Y-%m-%d") for name in days})
     if output_format is OutputFormat.csv:
@@ -231,6 +237,15 @@ def write_answer(output_format: OutputFormat, rows: Any, make_json: Callable[[],
     else:
         write_json(plain.astype(object).where(plain.notna(), None).to_dict("records"))
     return True
+
+
+def write_workbook(rows: Any) -> None:
+    """Write rows to standard output as a workbook; a terminal is refused, which cannot show one."""
+    if sys.stdout.isatty():
+        exit_with_error("A workbook cannot be shown here. Write it into a file: add > answer.xlsx to the command.")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(hk.report.workbook.to_xlsx(rows))
+    sys.stdout.buffer.flush()
 
 
 def write_json(answer: Any) -> None:

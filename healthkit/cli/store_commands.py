@@ -23,6 +23,7 @@ from healthkit.cli.options import (
     print_line,
     print_wide,
     write_json,
+    write_workbook,
 )
 from healthkit.report.text import figures
 
@@ -125,6 +126,10 @@ def versions(form: FormatOption = OutputFormat.table, data: DataOption = None) -
         print_line("number,at,added,what")
         for one in made:
             print_line(f"{one.number},{one.at:%Y-%m-%dT%H:%M:%SZ},{one.added},{one.what}")
+        return
+    if form is OutputFormat.xlsx:
+        rows = [one._asdict() | {"at": f"{one.at:%Y-%m-%d %H:%M:%S}"} for one in made]
+        write_workbook(hk.tables.records_to_frame(rows, ["number", "at", "added", "what"]))
         return
     table = make_table({"version": "right", "at (UTC)": "left", "raw files": "right", "what": "left"})
     for one in made:

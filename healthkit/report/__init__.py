@@ -10,5 +10,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "model",
         "text",
         "vega_bundle",
+        "workbook",
     ],
 )
