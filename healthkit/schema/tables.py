@@ -123,11 +123,17 @@ ITEMS = Table(
         asin         text?
         product      text?
         units        count?
+        amount       count?
+        currency     text?
         updated_at   instant
         report       text
     """),
     ("account", "marketplace", "order_id", "sku"),
 )
+"""`amount` is the price of all units as the file states it, without shipping. [ten-thousandths of `currency`]
+
+Both are empty if no file states them, and in stores that an older version wrote; importing the files again fills them.
+"""
 SHIPMENTS = Table(
     "shipments",
     "one parcel of an order",

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from healthkit.ingest.parsing.amounts import read_line_amounts
 from healthkit.ingest.parsing.cells import (
     ORDER_DETAILS,
     columns_by_name,
@@ -40,6 +41,7 @@ KIND = FileKind(
         "asin",
         "product-name",
         "item-status",
+        "currency",
         "item-price",
         "is-business-order",
         "is-buyer-requested-cancellation",
@@ -50,7 +52,7 @@ KIND = FileKind(
         "is-premium-order",
         "is-prime",
     ),
-    """merchant-order-id order-channel url currency item-tax shipping-price shipping-tax
+    """merchant-order-id order-channel url item-tax shipping-price shipping-tax
     gift-wrap-price gift-wrap-tax item-promotion-discount ship-promotion-discount ship-city
     ship-postal-code ship-promotion-id promotion-ids cpf purchase-order-number price-designation
     is-sold-by-ab number-of-items tax-collection-model tax-collection-responsible-party address-type
@@ -75,6 +77,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """Read the rows of the report with typed columns; instants are in UTC."""
     ids = read_order_ids(table, "amazon-order-id")
+    marketplaces = resolve_marketplaces(table, ids, context)
     channels = read_words(table, "fulfillment-channel", CHANNEL_WORDS)
     details = read_order_details(table)
     # Prime is a promise of the seller's own only where the seller ships.
@@ -82,7 +85,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     return pa.table(
         {
             "order_id": ids,
-            "marketplace": resolve_marketplaces(table, ids, context),
+            "marketplace": marketplaces,
             "channel": channels,
             "status": read_statuses(table, "order-status"),
             "ordered_at": read_instants(table, "purchase-date"),
@@ -92,7 +95,7 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
             "asin": table["asin"],
             "product": table["product-name"],
             "units": read_counts(table, "quantity"),
-            "price": table["item-price"],
+            **read_line_amounts(table, marketplaces),
             "line_cancelled": _item_cancelled(table),
             "buyer_asked": read_flags(table, "is-buyer-requested-cancellation"),
             **details,

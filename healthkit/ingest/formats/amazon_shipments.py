@@ -9,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from healthkit.ingest.parsing.amounts import read_line_amounts
 from healthkit.ingest.parsing.cells import (
     INSTANT,
     ORDER_DETAILS,
@@ -35,6 +36,8 @@ KIND = FileKind(
         "payments-date",
         "reporting-date",
         "sales-channel",
+        "currency",
+        "item-price",
         "product-name",
         "ship-service-level",
         "ship-country",
@@ -43,7 +46,7 @@ KIND = FileKind(
         "tracking-number",
     ),
     """merchant-order-id amazon-order-item-id merchant-order-item-id buyer-email buyer-name buyer-phone-number
-    currency item-price item-tax shipping-price shipping-tax gift-wrap-price gift-wrap-tax recipient-name
+    item-tax shipping-price shipping-tax gift-wrap-price gift-wrap-tax recipient-name
     ship-address-1 ship-address-2 ship-address-3 ship-city ship-postal-code ship-phone-number bill-address-1
     bill-address-2 bill-address-3 bill-city bill-state bill-postal-code bill-country item-promotion-discount
     ship-promotion-discount estimated-arrival-date fulfillment-center-id fulfillment-channel points-granted""",
@@ -62,19 +65,21 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
 def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     """Read the rows of the report with typed columns; a row is as new as the newest of its times."""
     ids = read_order_ids(table, "amazon-order-id")
+    marketplaces = resolve_marketplaces(table, ids, context)
     for column in ("shipment-id", "shipment-item-id"):
         refuse_numeric_ids(table, column)
     purchased, shipped = read_instants(table, "purchase-date"), read_instants(table, "shipment-date")
     others = [read_instants(table, column, allow_empty=True) for column in ("payments-date", "reporting-date")]
     return pa.table(
         {
-            "marketplace": resolve_marketplaces(table, ids, context),
+            "marketplace": marketplaces,
             "order_id": ids,
             "shipment_id": read_required_texts(table, "shipment-id"),
             "item": read_required_texts(table, "shipment-item-id"),
             "sku": table["sku"],
             "product": table["product-name"],
             "units": read_counts(table, "quantity-shipped"),
+            **read_line_amounts(table, marketplaces),
             "ordered_at": purchased,
             "confirmed_at": shipped,
             "carrier": table["carrier"],

@@ -19,6 +19,7 @@ from healthkit.ingest.formats.order_records import (
     read_word,
 )
 from healthkit.ingest.formats.performance_json import JsonObject
+from healthkit.ingest.parsing.amounts import amount_text, read_json_money
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.ingest.parsing.order_layouts import OrderLayout, load_order_layouts
 from healthkit.ingest.parsing.parsed_file import FileContents
@@ -90,8 +91,11 @@ def _read_line(
     if payment in _UNPAID and status in (None, "unshipped"):
         status = "pending"
     units = block.count("quantity")
+    cost = read_json_money(block.fields.get("lineItemCost"), "value", "currency")
     return whole | {
         "item-id": read_text(block, "lineItemId"),
+        "amount": amount_text(cost["amount"]),
+        "currency": cost["currency"],
         "sku": read_text(block, "sku"),
         "product": read_text(block, "title"),
         "units": None if units is None else str(units),

@@ -17,6 +17,7 @@ from typing import Any
 
 from healthkit.ingest.formats import order_files
 from healthkit.ingest.formats.performance_json import JsonObject, parse_json
+from healthkit.ingest.parsing.amounts import amount_text, parse_plain_amount, to_ten_thousandths
 from healthkit.ingest.parsing.cells import parse_day_in_name
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.ingest.parsing.parsed_file import FileContents
@@ -137,7 +138,15 @@ def _order_rows(number: str, order: JsonObject, shipments: Mapping[str | None, J
             "sku": _text(product, "seller_sku") or _text(product, "seller_custom_field"),
             "product": _text(product, "title"),
             "units": _text(item, "quantity"),
+            "unit-price": _unit_price(item),
+            "currency": _text(item, "currency_id") or _text(order, "currency_id"),
         }
+
+
+def _unit_price(item: JsonObject) -> str | None:
+    """Return the price of one unit as text; None if it is missing or no amount."""
+    price = parse_plain_amount(item.fields.get("unit_price"))
+    return None if price is None else amount_text(to_ten_thousandths(price))
 
 
 def _shipment_cells(shipment: JsonObject) -> Row:

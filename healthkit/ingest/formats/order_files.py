@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.formats.confirmations import merge_parcels
+from healthkit.ingest.parsing.amounts import read_line_amounts
 from healthkit.ingest.parsing.cells import (
     INSTANT,
     columns_by_name,
@@ -116,7 +117,7 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
     if not layout.supplement:
         read_required_texts(table, ORDERED_AT)
     marketplaces = _marketplaces(table, ids, context, layout)
-    times = read_times(table, marketplaces, layout)
+    times, units = read_times(table, marketplaces, layout), read_counts(table, "units")
     status = _statuses(table, times, layout)
     events = [times[name] for name in TIME_COLUMNS if name not in ("ship-by", "deliver-by")]
     newest = newest_instant(*events)
@@ -133,7 +134,8 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: OrderLayout) -> p
             "sku": table["sku"],
             "asin": table["asin"],
             "product": table["product"],
-            "units": read_counts(table, "units"),
+            "units": units,
+            **read_line_amounts(table, marketplaces, "amount", unit_column="unit-price", units=units),
             "status": status,
             "cancelled_by": _read_words(table, "cancelled-by", layout),
             **{name.replace("-", "_"): times[name] for name in TIME_COLUMNS if name != "updated-at"},

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from healthkit.ingest.parsing.amounts import read_line_amounts
 from healthkit.ingest.parsing.cells import (
     ORDER_DETAILS,
     columns_by_name,
@@ -41,6 +42,8 @@ KIND = FileKind(
     ),
     (
         "sales-channel",
+        "currency",
+        "item-price",
         "payments-date",
         "product-name",
         "is-business-order",
@@ -51,7 +54,7 @@ KIND = FileKind(
         "ship-country",
         "ship-state",
     ),
-    """buyer-email buyer-name buyer-phone-number currency item-price item-tax shipping-price shipping-tax
+    """buyer-email buyer-name buyer-phone-number item-tax shipping-price shipping-tax
     recipient-name ship-address-1 ship-address-2 ship-address-3 address-type
     ship-city ship-postal-code ship-phone-number item-promotion-discount
     item-promotion-id ship-promotion-discount ship-promotion-id delivery-start-date delivery-end-date
@@ -104,6 +107,7 @@ def parse_unfulfilled_orders(
             "sku": table["sku"],
             "product": table["product-name"],
             "units": read_counts(table, "quantity-purchased"),
+            **read_line_amounts(table, marketplaces),
             **read_order_details(table),
         }
     )

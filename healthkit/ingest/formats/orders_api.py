@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from healthkit.ingest.formats.performance_json import JsonObject, parse_json
+from healthkit.ingest.parsing.amounts import read_json_money
 from healthkit.ingest.parsing.cells import (
     AMAZON_ORDER_ID,
     INSTANT,
@@ -330,6 +331,7 @@ def _read_items_v0(block: JsonObject) -> dict[str, Row]:
             "asin": _read_text(one, "ASIN"),
             "product": _read_text(one, "Title"),
             "units": one.count("QuantityOrdered"),
+            **read_json_money(one.fields.get("ItemPrice"), "Amount", "CurrencyCode"),
             "by": "buyer" if request and _read_flag(request, "IsBuyerRequestedCancel") else None,
         }
     return items
@@ -406,10 +408,18 @@ def _read_items_2026(block: JsonObject) -> dict[str, Row]:
             "asin": _read_text(product, "asin"),
             "product": _read_text(product, "title"),
             "units": one.count("quantityOrdered"),
+            **_read_price_2026(product, one.count("quantityOrdered")),
             "cancelled": done is not None if "cancellation" in one.fields else None,
             "by": _asked_by_buyer(request) or (_read_choice(done, "cancelledBy", _CANCELLERS) if done else None),
         }
     return items
+
+
+def _read_price_2026(product: JsonObject, units: int | None) -> Row:
+    """Return amount and currency of an item: its unit price, times its units."""
+    price = product.fields.get("price")
+    money = read_json_money(price.get("unitPrice") if isinstance(price, dict) else None, "amount", "currencyCode")
+    return money | {"amount": None if units is None or money["amount"] is None else money["amount"] * units}
 
 
 def _asked_by_buyer(block: JsonObject | None) -> str | None:
@@ -545,9 +555,10 @@ def _item_rows(api_orders: ApiOrders, orders: dict[str, Row]) -> list[Row]:
         for item in api_orders.items.get(number, {}).values():
             if item["sku"] is None:
                 continue
-            row = rows.setdefault((number, item["sku"]), {**order, **item, "units": None})
-            if item["units"] is not None:
-                row["units"] = (row["units"] or 0) + item["units"]
+            row = rows.setdefault((number, item["sku"]), {**order, **item, "units": None, "amount": None})
+            for name in ("units", "amount"):
+                if item[name] is not None:
+                    row[name] = (row[name] or 0) + item[name]
     return list(rows.values())
 
 

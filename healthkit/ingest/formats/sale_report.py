@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.formats.all_orders import CHANNEL_WORDS
+from healthkit.ingest.parsing.amounts import read_line_amounts
 from healthkit.ingest.parsing.cells import (
     columns_by_name,
     make_day,
@@ -39,8 +40,20 @@ KIND = FileKind(
     "sale_report",
     "Amazon.in sale report",
     ("order-id", "date", "status", "fulfilment", "sales-channel", "qty"),
-    ("index", "category", "size", "sku", "asin", "b2b", "ship-service-level", "ship-country", "ship-state"),
-    """courier-status currency amount ship-city ship-postal-code fulfilled-by new pendings style
+    (
+        "index",
+        "category",
+        "size",
+        "sku",
+        "asin",
+        "b2b",
+        "currency",
+        "amount",
+        "ship-service-level",
+        "ship-country",
+        "ship-state",
+    ),
+    """courier-status ship-city ship-postal-code fulfilled-by new pendings style
     promotion-ids unnamed:-22""",
     delimiters=",",
     quoted=True,
@@ -64,15 +77,17 @@ def _read_lines(table: CsvTable, context: ReadContext) -> pa.Table:
     how_far = pc.index_in(status, pa.array(_STATUS_ORDER))
     if how_far.null_count:
         table.refuse("status", pc.is_null(how_far), f"unknown; there are: {', '.join(_STATUS_ORDER)}")
+    marketplaces = resolve_marketplaces(table, ids, context)
     lines = pa.table(
         {
             "index": table["index"],
             "order_id": ids,
-            "marketplace": resolve_marketplaces(table, ids, context),
+            "marketplace": marketplaces,
             "channel": read_words(table, "fulfilment", CHANNEL_WORDS),
             "ordered_on": read_days(table, "date", parse_month_first, "MM-DD-YY or MM-DD-YYYY"),
             "how_far": how_far,
             "units": read_counts(table, "qty"),
+            **read_line_amounts(table, marketplaces, "amount"),
             "sku": _skus(table),
             "asin": table["asin"],
             "product": table["category"],

@@ -14,6 +14,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from healthkit.ingest.parsing.amounts import parse_amount, to_ten_thousandths
 from healthkit.ingest.parsing.cells import (
     DAY,
     make_day_parser,
@@ -60,7 +61,6 @@ _KINDS = {
     "chargeback": f"chargeback( ({_ENDINGS}))?",
 }
 _LOOKS_LIKE = re.compile("(refund|a-to-z|chargeback)(?!.*retrocharge)")
-_TENTHOUSANDTHS = Decimal(10_000)
 _FORM = "2026-10-31, with or without a time, or as the marketplace writes it"
 _OTHER_MONEY = "rows of other money: sales, fees, totals"
 
@@ -187,23 +187,6 @@ def _read_amounts(table: CsvTable) -> pa.Array:
     for column in ("amount", "price-amount", "other-amount"):
         cells = pc.fill_null(table[column], "0")
         kind = pa.decimal128(20, 4)
-        read = map_distinct(table, column, cells, _parse_amount, kind, "no amount").to_pylist()
+        read = map_distinct(table, column, cells, parse_amount, kind, "no amount").to_pylist()
         total = [one + more for one, more in zip(total, read, strict=True)]
-    return pa.array([int(one * _TENTHOUSANDTHS) for one in total], pa.int64())
-
-
-def _parse_amount(word: str) -> Decimal | None:
-    """Return an amount with decimal point or comma and thousands separators; None for other text.
-
-    >>> [str(_parse_amount(word)) for word in ("-12.50", "-1.234,56", "1,234", "-3 000,5", "x")]
-    ['-12.50', '-1234.56', '1234', '-3000.5', 'None']
-    """
-    plain = re.sub(r"[\s\N{NO-BREAK SPACE}']", "", word).replace("\N{MINUS SIGN}", "-")
-    found = re.fullmatch(r"([+-]?)(\d{1,15}|\d{1,3}(?:[.,]\d{3})+)(?:[.,](\d{1,4}))?", plain)
-    if found is None:
-        return None
-    sign, whole, rest = found.groups()
-    if rest is not None and len(rest) == 3 and not re.search("[.,]", whole) and whole.lstrip("0"):
-        whole, rest = whole + rest, None  # 1,234 is a thousand and more: money has no three decimals
-    digits = re.sub("[.,]", "", whole)
-    return Decimal(f"{sign}{digits}{f'.{rest}' if rest else ''}")
+    return pa.array([to_ten_thousandths(one) for one in total], pa.int64())

@@ -24,6 +24,7 @@ from healthkit.ingest.formats.order_records import (
     read_word,
 )
 from healthkit.ingest.formats.performance_json import JsonObject
+from healthkit.ingest.parsing.amounts import amount_text, read_json_money
 from healthkit.ingest.parsing.marketplace_of_row import ReadContext
 from healthkit.ingest.parsing.order_layouts import OrderLayout, load_order_layouts
 from healthkit.ingest.parsing.parsed_file import FileContents
@@ -144,6 +145,7 @@ def _read_line(records: OrderRecords, block: JsonObject, layout: OrderLayout) ->
     changed_at = read_epoch(block, "statusDate")
     named = {"sku": read_text(item, "sku"), "product": read_text(item, "productName"), "updated-at": changed_at}
     total = _amount(block, "orderLineQuantity")
+    named |= _unit_price(block, total)
     statuses = list(_list_of(block, "orderLineStatuses", "orderLineStatus"))
     for one in statuses:
         status = read_word(one, "status", "status", layout)
@@ -167,6 +169,16 @@ def _read_line(records: OrderRecords, block: JsonObject, layout: OrderLayout) ->
         yield row
     if not statuses:
         yield named | {"units": total}
+
+
+def _unit_price(block: JsonObject, units: str | None) -> dict[str, str | None]:
+    """Return the price of one unit of a line and its currency: its product charges by its units; else empty."""
+    charges = [one for one in _list_of(block, "charges", "charge") if read_text(one, "chargeType") == "PRODUCT"]
+    money = [read_json_money(one.fields.get("chargeAmount"), "amount", "currency") for one in charges]
+    codes, amounts = {one["currency"] for one in money}, [one["amount"] for one in money]
+    if not money or not units or int(units) < 1 or None in amounts or len(codes) != 1 or sum(amounts) % int(units):
+        return {}
+    return {"unit-price": amount_text(sum(amounts) // int(units)), "currency": codes.pop()}
 
 
 def _amount(block: JsonObject, key: str) -> str | None:

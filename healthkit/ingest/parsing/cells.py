@@ -39,7 +39,9 @@ _MONTHS = {month: number for number, month in enumerate(
 
 ORDER_DETAILS = ("is_business", "is_premium", "ship_method", "country", "state")
 """Columns of the table ORDERS that `read_order_details` reads."""
-_ITEM_AGGREGATIONS = {"asin": "first", "product": "first", "units": "sum", "updated_at": "max"}
+_ITEM_AGGREGATIONS = {
+    "asin": "first", "product": "first", "units": "sum", "amount": "sum", "currency": "first", "updated_at": "max",
+}  # fmt: skip
 
 
 def drop_other_shops(table: CsvTable) -> tuple[CsvTable, dict[str, int]]:

@@ -39,10 +39,12 @@ WORD_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Columns of words, with the words of the kit that a layout may translate to."""
 OTHER_COLUMNS = (
-    "item-id", "units", "sku", "asin", "product", "tracking", "carrier", "ship-method", "country", "state",
-    "is-business", "is-premium", "record",
+    "item-id", "units", "amount", "unit-price", "currency", "sku", "asin", "product", "tracking", "carrier",
+    "ship-method", "country", "state", "is-business", "is-premium", "record",
 )  # fmt: skip
-"""All other columns. `record` is a number of the file's own, by which its kind is known; it is not stored."""
+"""All other columns. `amount` is the price of all units of a line, `unit-price` that of one unit.
+
+`record` is a number of the file's own, by which its kind is known; it is not stored."""
 CASE_COLUMNS = ("case-open", "case-closed", "case-mediated")
 """Columns of yes and no: whether there is a complaint of the buyer, of any kind."""
 PARENT_COLUMNS = (

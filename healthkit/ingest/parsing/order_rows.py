@@ -24,7 +24,7 @@ _FACTS = (ORDERED_AT, "status", "sku", "units")
 """Columns of which an order has at least one; a row without any, and without an order id, holds no order."""
 _ITEM_COLUMNS = ("item-id", "sku", "asin", "product")
 """Columns of what was bought; the summary row of an order of several lines has none of them."""
-_LINE_COLUMNS = (*_ITEM_COLUMNS, "units")
+_LINE_COLUMNS = (*_ITEM_COLUMNS, "units", "amount", "unit-price")
 """Columns of a single line of an order; the others hold for the whole order."""
 _MAX_LISTED = 6
 """Largest number of words that a note lists. [words]"""
