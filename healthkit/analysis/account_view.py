@@ -75,6 +75,13 @@ class AccountView:
         ledger = self.source.ledger([self.account])
         return ledger.in_memory() if self.counts.coverage["orders"].sum() <= MAX_ORDERS_IN_MEMORY else ledger
 
+    @property
+    def sold_items(self) -> Ledger:
+        """The orders and items of the account alone; other tables may be empty."""
+        if "ledger" in self.__dict__:
+            return self.ledger
+        return self.source.ledger([self.account], (tables.ORDERS, tables.ITEMS))
+
     @cached_property
     def _reported_ledger(self) -> Ledger:
         return self.source.ledger([self.account], REPORTED_TABLES).in_memory()

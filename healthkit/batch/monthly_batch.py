@@ -31,8 +31,11 @@ from healthkit.files import temp_folders
 from healthkit.report import model
 from healthkit.report.html.block import HtmlBlock
 from healthkit.report.html.page import html_page
-from healthkit.report.html.portfolio import PortfolioPage, portfolio_index
+from healthkit.report.html.portfolio import PortfolioPage, index_ranking, portfolio_index
+from healthkit.report.text import stakes
 from healthkit.report.text.reasons import unjudged_stores_sentence
+from healthkit.schema import accounts_file
+from healthkit.schema.rates_file import Rates
 from healthkit.store import Store
 from healthkit.workspace import snapshot
 from healthkit.workspace.workspace import Workspace
@@ -71,9 +74,10 @@ class BatchResult:
     """Result of a batch: the path of the index, the number of pages written, and the failures.
 
     `skipped` is the number of pages that were skipped because they are unchanged. `verdicts` has the sentences of each
-    page. `without_pdf` has reason and cure for each account and marketplace whose page has no PDF although one was
-    requested. `notes` are sentences on the folder: pages of accounts that are gone, unusable files, files renamed to a
-    backup. `index_error` says why the index was not written; empty if it was.
+    page, the account to open first at the front, and `first` says which that is and why ("" if none is in danger).
+    `without_pdf` has reason and cure for each account and marketplace whose page has no PDF although one was requested.
+    `notes` are sentences on the folder: pages of accounts that are gone, unusable files, files renamed to a backup.
+    `index_error` says why the index was not written; empty if it was.
     """
 
     index: Path
@@ -84,6 +88,7 @@ class BatchResult:
     without_pdf: dict[Owner, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     index_error: str = ""
+    first: str = ""
 
 
 def generate_reports(
@@ -95,12 +100,14 @@ def generate_reports(
     console: Console | None = None,
     executor: Executor | None = None,
     request: PageRequest | None = None,
+    rates: Path | None = None,
     **request_fields: Any,
 ) -> BatchResult:
     """Write the reports of a month, and an index of all pages, into the folder `out/month/`.
 
     The default is every account with orders in a window of the month. Options are a `PageRequest` or its fields as
-    keywords. `executor` runs the jobs (see `cluster.connect_to_cluster`); the default is threads of this process.
+    keywords. `rates` is a file that converts sales to one currency (default: `rates.csv` beside the store).
+    `executor` runs the jobs (see `cluster.connect_to_cluster`); the default is threads of this process.
     Raises MonthError if there is nothing to report and StoreError for an account that the store does not hold. A report
     that fails is listed on the index with its error, and its notebook is written; the page of an earlier run stays, but
     the index names it as not current.
@@ -113,6 +120,7 @@ def generate_reports(
         )
     run_notebook.load_template(request.template)
     folder = (Path(out) / month).resolve()
+    known_rates = workspace.rates(model.last_day_of_month(month), rates)
     in_month, pairs, failures = _accounts_to_report(workspace, month, accounts)
     notes = (
         []
@@ -138,13 +146,13 @@ def generate_reports(
         found = pages.read_folder(folder, month, in_month, _owners_in_store(workspace))
         found = found.drop_owners({(one.account, one.marketplace) for one in failures})
         failures = _add_manifest_details(failures, found.failed_runs)
-        found, page = _build_index(workspace, month, found, failures, request.made)
+        found, page = _build_index(workspace, month, found, failures, request.made, known_rates)
         moved, index_failure = _write_index(folder / "index.html", page)
     notes += [*moved, *_folder_sentences(workspace, month, found)]
-    verdicts = _verdicts_by_account(found, [job.owner for job in all_jobs])
+    verdicts, first = _verdicts_by_account(found, [job.owner for job in all_jobs], known_rates)
     page_count, skipped = len(jobs) - _count_finished_runs(failures), len(all_jobs) - len(jobs)
     index = folder / "index.html"
-    return BatchResult(index, page_count, failures, skipped, verdicts, without_pdf, notes, index_failure)
+    return BatchResult(index, page_count, failures, skipped, verdicts, without_pdf, notes, index_failure, first)
 
 
 def _folder_sentences(workspace: Workspace, month: str, report_folder: pages.ReportFolder) -> list[str]:
@@ -316,13 +324,19 @@ def _failure_of_result(result: PageResult) -> ReportFailure:
 
 
 def _build_index(
-    workspace: Workspace, month: str, report_folder: pages.ReportFolder, failures: list[ReportFailure], made: str
+    workspace: Workspace,
+    month: str,
+    report_folder: pages.ReportFolder,
+    failures: list[ReportFailure],
+    made: str,
+    rates: Rates | None = None,
 ) -> tuple[pages.ReportFolder, str]:
     """Return the pages that the index can show, and the HTML of the index of current pages and failures."""
     earlier = [
         _failure_of_earlier_run(one) for one in report_folder.failed_runs if not _has_failure_of(failures, one.owner)
     ]
     coverage = workspace.counts.coverage
+    tags, unusable_tags = _tags_by_account(workspace)
     portfolio = PortfolioPage(
         month=month,
         as_of=model.last_day_of_month(month),
@@ -333,15 +347,28 @@ def _build_index(
         ],
         data=f"version {workspace.store.version()} of the store, {int(coverage['orders'].sum()):,} orders",
         made=made,
+        tags=tags,
+        rates=rates,
     )
     report_folder = _drop_unusable_rows(portfolio, report_folder)
     notes = [
+        *unusable_tags,
         *pages.missing_pdf_sentences(report_folder.without_pdf),
         *_folder_sentences(workspace, month, report_folder),
     ]
     return report_folder, html_page(
-        f"Account health, {month}", [_index_block(portfolio, report_folder.index_rows, notes)], landscape=True
-    )
+        f"Account health, {month}", [_index_block(portfolio, report_folder.index_rows, notes)], landscape=True,
+        is_index=True,
+    )  # fmt: skip
+
+
+def _tags_by_account(workspace: Workspace) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the tags of each account in `accounts.yaml`, and a sentence if that file cannot be used."""
+    try:
+        path = accounts_file.find_accounts_file(None, workspace.store.folder)
+        return {one.name: one.tags for one in accounts_file.read_accounts(path)} if path is not None else {}, []
+    except (accounts_file.AccountsFileError, OSError) as error:
+        return {}, [f"The index has no tags: {error}"]
 
 
 def _write_index(path: Path, page: str) -> tuple[list[str], str]:
@@ -400,14 +427,25 @@ def _failure_of_earlier_run(run: pages.FailedRun) -> ReportFailure:
     return ReportFailure(account, run.reason, cure, run.status, run.notebook, code, run.page, run.data_version)
 
 
-def _verdicts_by_account(report_folder: pages.ReportFolder, owners: list[Owner]) -> dict[str, list[list[str]]]:
-    """Return the sentences of each page of this batch by account, with its marketplace if it has several."""
+def _verdicts_by_account(
+    report_folder: pages.ReportFolder, owners: list[Owner], rates: Rates | None
+) -> tuple[dict[str, list[list[str]]], str]:
+    """Return the sentences of each page of this batch by account, in the order of the index, and the first account.
+
+    An account is named with its marketplace if it has several. The second result is a line on the account to open
+    first.
+    """
     many = Counter(account for account, _ in owners)
-    return {
+    rows = [row for row in report_folder.index_rows if (row["account"], row["marketplace"]) in set(owners)]
+    ranking = index_ranking(rows, rates)
+    places = ranking.places()
+    owners = sorted(owners, key=lambda owner: places.get(owner, len(places) + 1))
+    verdicts = {
         owner[0] if many[owner[0]] == 1 else pages.owner_label(owner): report_folder.verdicts[owner]
         for owner in owners
         if owner in report_folder.verdicts
     }
+    return verdicts, stakes.first_line(ranking)
 
 
 @contextmanager

@@ -191,6 +191,14 @@ PolicyOption = Annotated[
     str | None,
     typer.Option("--policy", help="Judge everything by this policy (name or YAML file), not the marketplace's."),
 ]
+RatesOption = Annotated[
+    Path | None,
+    typer.Option(
+        parser=parse_path,
+        metavar="FILE",
+        help="CSV of currency, day and rate, to compare accounts in one currency. Default: rates.csv beside the store.",
+    ),
+]
 VersionOption = Annotated[
     int | None,
     typer.Option("--version", min=0, metavar="N", help="Read the store as of a version (see store versions)."),

@@ -21,6 +21,7 @@ from healthkit.cli.options import (
     MonthOption,
     OutputFormat,
     PolicyOption,
+    RatesOption,
     VersionOption,
     app,
     check_seconds,
@@ -36,7 +37,7 @@ from healthkit.cli.options import (
     unjudged_reason,
     write_answer,
 )
-from healthkit.report.text import figures, labels, reasons, sentences
+from healthkit.report.text import figures, labels, reasons, sentences, stakes
 from healthkit.report.text import portfolio as portfolio_text
 
 
@@ -116,6 +117,7 @@ def report(
             "cluster, in the folder of the store.",
         ),
     ] = None,
+    rates: RatesOption = None,
     data: DataOption = None,
 ) -> None:
     """Write the monthly report of each account as an HTML page that opens offline, and an index of all."""
@@ -127,7 +129,7 @@ def report(
         with _cluster_executor(cluster) as executor:
             workspace = open_workspace(data, policy, version)
             result = hk.batch.generate_reports(
-                workspace, month, account, out_dir, console=err, executor=executor, request=request
+                workspace, month, account, out_dir, console=err, executor=executor, request=request, rates=rates
             )
     for failure in result.failures:
         earlier = f" {failure.page} of an earlier run stays and is not current." if failure.page else ""
@@ -137,7 +139,7 @@ def report(
     for sentence in result.notes:
         print_error(sentence, None)
     if summary is not None:
-        typer.echo(portfolio_text.email_summary(result.verdicts, summary is SummaryFormat.html))
+        typer.echo(portfolio_text.email_summary(result.verdicts, summary is SummaryFormat.html, result.first))
     unchanged = f", {result.skipped:,} unchanged" if result.skipped else ""
     without = f", {len(result.without_pdf):,} without PDF" if result.without_pdf else ""
     out.print(
@@ -168,9 +170,12 @@ def check(
     account: AccountsOption = None,
     policy: PolicyOption = None,
     form: FormatOption = OutputFormat.table,
+    rates: RatesOption = None,
     data: DataOption = None,
 ) -> None:
     """Print each measure that is off target, at risk or cannot be judged, by the worst known figure.
+
+    Accounts stand in the order in which to open them, by expected harm, and the last line says which is the first.
 
     Exit code 0: every enforced measure of every account is on target. 1: a measure is off target or at risk. 3: none
     is, and one cannot be judged, because its files are missing or end too early.
@@ -183,8 +188,9 @@ def check(
         if not accounts and not ended and not no_rules:
             # Raises the error that lists the months of the store.
             hk.accounts_to_report(workspace, month)
-    if not write_answer(form, _alert_rows(accounts)):
-        _print_alerts(accounts, hk.last_day_of_month(month), ended)
+        ranking = workspace.rank(accounts, workspace.rates(hk.last_day_of_month(month), rates))
+    if not write_answer(form, _alert_rows(accounts, ranking)):
+        _print_alerts(accounts, hk.last_day_of_month(month), ended, ranking)
     if no_rules:
         print_error(no_rules, None)
     statuses = {one.status for verdict in accounts for one in verdict.measures}
@@ -203,29 +209,26 @@ EXIT_NOT_ALL_KNOWN = 3
 """Exit code of `check` if no known figure is off target or at risk, but some figures are unknown."""
 
 
-def _measures_to_alert(account_verdicts: list[Any]) -> list[Any]:
-    """Return the measures that are off target, at risk, or enforced and not judged, worst first."""
+def _measures_to_alert(account_verdicts: list[Any], ranking: Any) -> list[Any]:
+    """Return the measures that are off target, at risk, or enforced and not judged: by account, the worst first."""
+    places = ranking.places()
     alerts = [
         one
         for account in account_verdicts
         for one in account.measures
         if one.status in ("off target", "at risk") or measure_key(one) in map(measure_key, account.enforced_unjudged)
     ]
-    return sorted(alerts, key=_worst_first_key)
+    return sorted(alerts, key=lambda one: (places[one.account, one.marketplace], one.worst_first_key))
 
 
-def _alert_rows(account_verdicts: list[Any]) -> Any:
+def _alert_rows(account_verdicts: list[Any], ranking: Any) -> Any:
     """Return the measures to alert on as rows of SCORES, with `status` by the worst known figure and `reason`."""
     rows = []
-    for one in _measures_to_alert(account_verdicts):
+    for one in _measures_to_alert(account_verdicts, ranking):
         row = {name: one.decisive_row.get(name) for name in hk.tables.SCORES.columns}
         status = one.status if one.decided_by else "cannot be judged"
         rows.append(row | {"as_of": one.as_of, "status": status, "reason": _alert_reason(one)})
     return hk.tables.records_to_frame(rows, [*hk.tables.SCORES.columns, "reason"])
-
-
-def _worst_first_key(verdict: Any) -> tuple[Any, ...]:
-    return verdict.worst_first_key[0], verdict.account, verdict.marketplace, verdict.worst_first_key
 
 
 def _alert_reason(verdict: Any) -> str:
@@ -233,9 +236,9 @@ def _alert_reason(verdict: Any) -> str:
     return "" if verdict.reason is None or verdict.decided_by else unjudged_reason(verdict)
 
 
-def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: list[Any]) -> None:
+def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: list[Any], ranking: Any) -> None:
     """Print a line for each measure to alert on, then which files end early and what they do not cover."""
-    alerts = _measures_to_alert(account_verdicts)
+    alerts = _measures_to_alert(account_verdicts, ranking)
     for one in alerts:
         standing = _measure_standing(one)
         if one.decided_by:
@@ -256,6 +259,9 @@ def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: l
     for account in unjudged:
         if (account.account, account.marketplace) not in alerted:
             typer.echo(portfolio_text.no_verdict_line(account.account, account.marketplace))
+    first = stakes.first_line(ranking)
+    if first:
+        typer.echo(first)
     if account_verdicts and not ended_accounts and not alerts and not unjudged:
         typer.echo("Every measure that a rule enforces is on target.")
 

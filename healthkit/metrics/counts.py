@@ -24,6 +24,7 @@ from healthkit.schema import tables
 from healthkit.schema.tables import Frame, Ledger
 
 _EXPOSURE_KEYS = ["account", "marketplace", "channel", "clock_day", "known_on", "until_day", "assumed"]
+_SALES_KEYS = ["account", "marketplace", "channel", "sold_on", "cancelled_on", "currency"]
 _ORDER_COLUMNS = ["account", "marketplace", "channel", "order_id"]
 
 
@@ -32,9 +33,14 @@ def empty_exposure() -> pd.DataFrame:
     return _apply_dtypes(dict.fromkeys(tables.EXPOSURE.columns, ()), tables.EXPOSURE)
 
 
+def empty_sales() -> pd.DataFrame:
+    """Return a table with the columns of SALES and no rows."""
+    return _apply_dtypes(dict.fromkeys(tables.SALES.columns, ()), tables.SALES)
+
+
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """The tables EXPOSURE, FAULTS and COVERAGE of one or more accounts, in memory, as `scores` needs them.
+    """The tables EXPOSURE, FAULTS, COVERAGE and SALES of one or more accounts, in memory, as `scores` needs them.
 
     `unknown`, in the columns of EXPOSURE, holds how many shipped orders do not count because no file holds what that
     takes (see `definitions`).
@@ -44,6 +50,7 @@ class Counts:
     faults: pd.DataFrame
     coverage: pd.DataFrame
     unknown: pd.DataFrame = field(default_factory=empty_exposure)
+    sales: pd.DataFrame = field(default_factory=empty_sales)
 
     def for_accounts(self, accounts: Iterable[str]) -> Counts:
         """Return the counts of the given accounts.
@@ -55,17 +62,17 @@ class Counts:
         for frame, index in zip(self._frames, self._index_by("account"), strict=True):
             rows = [index.find_rows((account,)) for account in wanted]
             found.append(frame.iloc[np.sort(np.concatenate(rows))] if rows else frame.iloc[:0])
-        exposure, faults, unknown, coverage = found
-        return Counts(exposure, faults, coverage, unknown)
+        exposure, faults, unknown, coverage, sales = found
+        return Counts(exposure, faults, coverage, unknown, sales)
 
     def rows_where(self, **values: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the positions of the rows of EXPOSURE, FAULTS and `unknown` that have the given column values."""
-        exposure, faults, unknown = (index.find_rows(tuple(values.values())) for index in self._index_by(*values))
+        exposure, faults, unknown = (index.find_rows(tuple(values.values())) for index in self._index_by(*values)[:3])
         return exposure, faults, unknown
 
     @property
     def _frames(self) -> tuple[pd.DataFrame, ...]:
-        return self.exposure, self.faults, self.unknown, self.coverage
+        return self.exposure, self.faults, self.unknown, self.coverage, self.sales
 
     def _index_by(self, *names: str) -> list[_RowIndex]:
         """Return an index by some columns of each frame that has them."""
@@ -141,7 +148,23 @@ def count_orders(ledger: Ledger, rules: Iterable[Rule], track: ProgressTracker =
         _build_table(faults, tables.FAULTS),
         _apply_dtypes(pop_columns(coverage.copy()), tables.COVERAGE),
         _build_table(unknown, tables.EXPOSURE),
+        _build_table([_sales_rows(ledger)], tables.SALES),
     )
+
+
+def _sales_rows(ledger: Ledger) -> ColumnArrays:
+    """Return how many orders were placed on each day, and what they sold, by currency and day of cancellation."""
+    keys = ["account", "marketplace", "order_id"]
+    prices = ledger.items.filter(~nw.col("amount").is_null()).group_by([*keys, "currency"])
+    gone_on = nw.when(nw.col("status") == "cancelled").then(nw.col("cancelled_on"))
+    orders = ledger.orders.filter(~nw.col("ordered_on").is_null()).select(
+        *keys, channel=nw.coalesce(nw.col("channel"), nw.lit("seller")), sold_on="ordered_on", cancelled_on=gone_on
+    )
+    sold = orders.join(prices.agg(nw.col("amount").sum()), on=keys, how="left")
+    sums = sold.group_by(_SALES_KEYS).agg(orders=nw.col("order_id").count(), amount=nw.col("amount").sum())
+    rows = _pack_frame(sums.with_columns(nw.col("amount").fill_null(0)))
+    codes = [rows[name].codes if name in _TEXT_COLUMNS else rows[name] for name in _SALES_KEYS]
+    return _convert_day_columns(take_rows(rows, np.lexsort(codes[::-1])))
 
 
 def _exposure_rows(counting: Frame) -> ColumnArrays:
@@ -189,8 +212,8 @@ def _fault_rows(faults: Frame, counted_unit: str, promised: bool = False) -> Col
 
 _OPEN_END = np.iinfo(np.int32).max
 """The day number that stands for a day that never comes."""
-_TEXT_COLUMNS = ("account", "marketplace", "channel", "cause", "assumed")
-_DAY_COLUMNS = ("clock_day", "known_on", "until_day", "since", "cleared_on")
+_TEXT_COLUMNS = ("account", "marketplace", "channel", "cause", "assumed", "currency")
+_DAY_COLUMNS = ("clock_day", "known_on", "until_day", "since", "cleared_on", "sold_on", "cancelled_on")
 
 
 def _pack_frame(frame: Frame) -> ColumnArrays:

@@ -341,7 +341,8 @@ class Rule(_RuleModel):
     what the target allows from which a rate is at risk. `and_at_least`, `while_under`: see `Target`. `fallback`: a
     longer window for small sellers. `judged_on`: the day of the month on which the marketplace judges; on other days
     the rate is a forecast. `points`: how a rating is estimated. `stages`: what follows when a measure stays off target,
-    as far as the source says. `note`: what a seller should know beside the rule; it is shown with the rule.
+    as far as the source says. `at_stake`: what its consequence takes from sale; empty where it is another consequence,
+    or names nothing that files tell apart. `note`: what a seller should know beside the rule; it is shown with it.
     """
 
     policy: str
@@ -368,6 +369,7 @@ class Rule(_RuleModel):
     counting: dict[str, bool | int | str] = {}
     part_of: str | None = None
     consequence: str = ""
+    at_stake: Literal["", "account", "seller-fulfilled offers", "offers at fault"] = ""
     note: str = ""
     source: Annotated[str, Field(min_length=1)]
     sure: SourceConfidence

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.rolloff import OutlookError
+from healthkit.analysis.ranking import AccountHarm, Ranking, account_harm
+from healthkit.analysis.ranking import rank_accounts as rank_accounts_by_harm
 from healthkit.analysis.verdicts import AMAZON
 from healthkit.metrics.counts import ProgressTracker
 from healthkit.metrics.policy import JUDGED_STATUSES, worst_first_key
@@ -20,15 +22,11 @@ from healthkit.report import charts
 from healthkit.report.html import measures
 from healthkit.report.html.sparklines import StripWeek, weekly_strip
 from healthkit.report.text import events as event_text
-from healthkit.report.text import figures, labels, reasons, sentences
+from healthkit.report.text import figures, labels, reasons, sentences, stakes
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
-AHEAD_DAYS = 30
-"""Number of days ahead over which the expected harm is added up."""
-DRAWS = 500
-"""Number of simulated futures for each measure; enough to rank accounts."""
 MAX_SMALL_CHARTS = 8
 """Maximum number of accounts that have a small chart."""
 SMALL_CHART_DAYS = 60
@@ -43,20 +41,27 @@ KEY_COLUMNS = ["account", "marketplace", "metric", "channel"]
 
 
 def rank_accounts(
-    workspace: Workspace, as_of: date, *, look_ahead: bool = True, track: ProgressTracker = iter
+    workspace: Workspace,
+    as_of: date,
+    *,
+    look_ahead: bool = True,
+    track: ProgressTracker = iter,
+    rates: Path | None = None,
 ) -> pd.DataFrame:
-    """Return RANKS, the table of all accounts and measures with their expected harm, worst account first.
+    """Return RANKS, the table of all accounts and measures, in the order in which to open the accounts.
 
     It has one row for each account, marketplace, metric and channel, for the window with the worst status. If the
     marketplace's own figure is worse, its counts and status replace ours. Columns are those of SCORES and
 
     - `used`: share of what the target allows that is used up; 1 is the limit
     - `chance`: chance of being off target on any of the next 30 days
-    - `harm`: expected number of orders placed while off target in the next 30 days (the sum of each day's chance, times
-      the orders of a day)
+    - `harm`: expected number of orders sold while off target in the next 30 days (see `analysis.ranking`)
+    - `reason`: why the account stands where it stands, the same in all its rows; "" if nothing was simulated
 
-    `chance` and `harm` are empty if nothing was simulated. Accounts are sorted by harm, then by status and `used`. An
-    interrupt ends the simulation early and keeps its results. Raises QuestionError if no account has orders.
+    `chance` and `harm` are those of the measure that ranks the account, in its first row, and empty elsewhere. The
+    order is that of the index, of `check` and of summaries; `rates` is a file of rates, by default `rates.csv` beside
+    the store. `attrs["basis"]` says how accounts were compared. An interrupt ends the simulation early and keeps its
+    results. Raises QuestionError if no account has orders.
     """
     rows = workspace.score(as_of)
     rows = rows[rows["metric"].map(where_i_stand_model.is_rate)]
@@ -72,10 +77,10 @@ def rank_accounts(
     ]
     position = {key: n for n, key in enumerate(sorted(set(keys)))}
     rows = rows.assign(place=[position[key] for key in keys]).sort_values("place", kind="stable")
-    rows = rows.drop_duplicates(KEY_COLUMNS).assign(chance=np.nan, harm=np.nan)
-    if look_ahead:
-        _add_chance_and_harm(workspace, rows, track)
-    return _sort_accounts(rows)
+    rows = rows.drop_duplicates(KEY_COLUMNS).assign(chance=np.nan, harm=np.nan, reason="")
+    harms = _account_harms(workspace, rows, as_of, track if look_ahead else None)
+    ranking = rank_accounts_by_harm(harms, workspace.rates(as_of, rates))
+    return _in_order_of(rows, ranking, look_ahead)
 
 
 def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
@@ -92,37 +97,42 @@ def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: da
     return result
 
 
-def _add_chance_and_harm(workspace: Workspace, rows: pd.DataFrame, track: ProgressTracker) -> None:
-    """Fill in `chance` and `harm` of every judged measure, the worst first; an interrupt leaves the rest empty."""
-    judged = rows.index[rows["status"].isin(JUDGED_STATUSES) & (rows["counted"] > 0) & (rows["case"] == "ours")]
+def _account_harms(
+    workspace: Workspace, rows: pd.DataFrame, as_of: date, track: ProgressTracker | None
+) -> list[AccountHarm]:
+    """Return the harm of each account, the worst first; without `track`, or after an interrupt, without any chance."""
+    worst = rows.drop_duplicates(["account", "marketplace"]).set_index(["account", "marketplace"])
+    verdicts = [one for one in workspace.verdicts(as_of, at_last_known_day=True) if one[:2] in worst.index]
+    order = {pair: n for n, pair in enumerate(worst.index)}
+    verdicts.sort(key=lambda one: (worst_first_key(one.status), order[one.account, one.marketplace]))
+    harms = {}
     try:
-        for at in track(judged):
-            row = rows.loc[at]
-            try:
-                view = workspace.account(row["account"], row["marketplace"])
-                simulation = view.simulate(row, days_ahead=AHEAD_DAYS, draws=DRAWS)
-            except OutlookError:
-                continue
-            orders_per_day = row["counted"] / row["window"]
-            rows.loc[at, ["chance", "harm"]] = (
-                simulation.breach_chances[AHEAD_DAYS],
-                simulation.days["off"].iloc[1:].sum() * orders_per_day,
-            )
+        for one in track(verdicts) if track is not None else ():
+            harms[one[:2]] = account_harm(workspace.account(one.account, one.marketplace), one)
     except KeyboardInterrupt:
-        return
+        pass
+    used = {pair: measures.float_or_none(worst.loc[pair, "used"]) for pair in worst.index}
+    return [harms.get(one[:2]) or AccountHarm(*one[:2], one.status, share_used=used[one[:2]]) for one in verdicts]
 
 
-def _sort_accounts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Sort accounts by their worst measure, and the measures of each account, the worst first."""
-    # A measure that is off target and cannot be simulated comes before those that are simulated.
-    unknown = np.where(rows["status"] == "off target", np.inf, -1.0)
-    rows = rows.assign(sort_harm=rows["harm"].where(rows["harm"].notna(), unknown))
-    rows = rows.sort_values(["sort_harm", "place", *KEY_COLUMNS], ascending=[False, *[True] * 5])
-    first = rows.drop_duplicates(["account", "marketplace"])[["account", "marketplace"]]
-    rank = {pair: n for n, pair in enumerate(first.itertuples(index=False, name=None))}
-    rows = rows.assign(rank=[rank[pair] for pair in zip(rows["account"], rows["marketplace"], strict=True)])
-    rows = rows.sort_values("rank", kind="stable", ignore_index=True)
-    return rows.drop(columns=["place", "sort_harm"])
+def _in_order_of(rows: pd.DataFrame, ranking: Ranking, looked_ahead: bool) -> pd.DataFrame:
+    """Return rows in the order of a ranking, the measure that ranks an account first, with its chance and harm."""
+    places = ranking.places()
+    rows = rows.assign(rank=[places[pair] - 1 for pair in zip(rows["account"], rows["marketplace"], strict=True)])
+    is_first = pd.Series(False, index=rows.index)
+    for one in ranking.accounts:
+        of_account = rows[(rows["account"] == one.harm.account) & (rows["marketplace"] == one.harm.marketplace)]
+        named = of_account[(of_account["metric"] == one.harm.metric) & (of_account["channel"] == one.harm.channel)]
+        # A measure that is no rate has no row; the worst rate of the account stands for it.
+        first = (named if len(named) else of_account).index[0]
+        is_first[first] = True
+        if one.harm.share_off is not None:
+            rows.loc[first, ["chance", "harm"]] = one.harm.chance, one.orders
+        if one.harm.metric:
+            rows.loc[of_account.index, "reason"] = stakes.harm_phrase(one.harm)
+    rows = rows.assign(later=~is_first).sort_values(["rank", "later", "place", *KEY_COLUMNS], ignore_index=True)
+    rows.attrs["basis"] = stakes.ranking_basis_sentence(ranking) if looked_ahead else panel_text.NO_SIMULATION_NOTE
+    return rows.drop(columns=["place", "later"])
 
 
 class AccountFilter(NamedTuple):
@@ -225,8 +235,9 @@ def render_portfolio(
     rows = select_accounts(ranking, settings.account_filter)
     off, risk = (int((rows["worst_status"] == status).sum()) for status in ("off target", "at risk"))
     finding = panel_text.ranking_title(off, risk, len(rows), str(rows["account"].iloc[0]) if len(rows) else "")
+    reason = stakes.reason_clause(rows["reason"].iloc[0]) if len(rows) else ""
     return {
-        "finding": [(finding, True)],
+        "finding": [(finding, True), *([(f" {reason}", False)] if reason else [])],
         "figure": render_small_charts(workspace, ranking, as_of, settings) if settings.drawn_accounts else None,
         "table": render_table(workspace, ranking, rows, as_of, settings),
     }
@@ -267,7 +278,7 @@ def render_table(
     listed = rows.head(settings.row_limit)
     weeks = _weekly_bars(workspace, listed, as_of)
     cells = {tuple(row[name] for name in KEY_COLUMNS): row for row in measures.records(ranking)}
-    key = panel_text.EXPECTED_HARM_NOTE if ranking["harm"].notna().any() else panel_text.NO_SIMULATION_NOTE
+    key = ranking.attrs.get("basis", panel_text.NO_SIMULATION_NOTE)
     no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores())
     return {
         "heads": [_column_heading(*pair, measure_company(ranking, *pair)) for pair in columns],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -179,18 +180,27 @@ class PortfolioPanel(widgets.VBox):
         self.portfolio_widget.send({"opened": f"{account} is opened below."})
 
 
-def portfolio(workspace: Workspace, as_of: str | date = "", *, look_ahead: bool = True) -> PortfolioPanel:
+def portfolio(
+    workspace: Workspace, as_of: str | date = "", *, look_ahead: bool = True, rates: str | Path = ""
+) -> PortfolioPanel:
     """Return the panel "Which account first?", which ranks all accounts of a workspace by expected harm.
 
-    `as_of` is the day (default: the last day of the orders). `look_ahead` simulates the next 30 days of every measure,
-    which takes some hundredths of a second each; interrupt the kernel to stop early and keep the results so far. Raises
-    QuestionError for an invalid day or if no account has orders.
+    `as_of` is the day (default: the last day of the orders). `look_ahead` simulates the next 30 days of every measure
+    off target or at risk, which takes some hundredths of a second each; interrupt the kernel to stop early and keep the
+    results so far. `rates` is a file of rates that converts sales to one currency. Raises QuestionError for an invalid
+    day or if no account has orders.
     """
     day = where_i_stand_model.parse_day(as_of) if as_of else where_i_stand_model.last_day(workspace)
     return PortfolioPanel(
         workspace,
         day,
-        portfolio_model.rank_accounts(workspace, day, look_ahead=look_ahead, track=progress_tracker("Looking ahead")),
+        portfolio_model.rank_accounts(
+            workspace,
+            day,
+            look_ahead=look_ahead,
+            track=progress_tracker("Looking ahead"),
+            rates=Path(rates) if rates else None,
+        ),
     )
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from healthkit.analysis.account_view import AccountView
 from healthkit.analysis.bridge import Bridge, ExplainError
+from healthkit.analysis.ranking import AccountHarm, Stake, account_harm, measures_at_stake
 from healthkit.analysis.reconcile import Reconciliation
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
 from healthkit.analysis.simulation import Simulation
@@ -61,7 +62,8 @@ class MonthlyReport:
     Analyses, by metric, channel and window: `bridges` of rates off target or at risk explain the change since `before`,
     if both days have a rate under the same rule. `drivers` has the groups of orders with excess faults, for the worst
     window of each of these rates. `calendars` has their roll-off calendars, and `futures` their simulated futures.
-    `standings` has the streak off target of each judged measure.
+    `standings` has the streak off target of each judged measure. `at_stake` says what the offers sold that a measure
+    off target or at risk puts at stake, and `harm` what ranks the account among others.
 
     Figures of the marketplace: `reported` is its own figures as SCORES on `before` and `as_of`, `reconciled` compares
     our counts with them, and `states` is the rows of ACCOUNT_STATES in its newest report. `violations` has one row a
@@ -107,6 +109,8 @@ class MonthlyReport:
     without_rule: list[EndedRule] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     event_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
+    at_stake: dict[MeasureKey, Stake] = field(default_factory=dict)
+    harm: AccountHarm | None = None
 
 
 def last_day_of_month(month: str) -> date:
@@ -263,6 +267,8 @@ def _build_report(
         without_rule=view.policy.without_rule(as_of),
         events=[event for event in view.events if event.day <= as_of],
         event_effects=view.event_effects(as_of),
+        at_stake=measures_at_stake(view, verdict),
+        harm=account_harm(view, verdict),
     )
 
 

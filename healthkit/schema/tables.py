@@ -408,6 +408,24 @@ FAULTS = Table(
         assumed      text?
     """),
 )
+SALES = Table(
+    "sales",
+    "what the orders of one day sold in one currency, by the day on which they were cancelled, if ever",
+    _parse_columns("""
+        account       text
+        marketplace   text
+        channel       text
+        sold_on       day
+        cancelled_on  day?
+        currency      text?
+        orders        count
+        amount        count
+    """),
+)
+"""`amount` is the price of all lines, without shipping. [ten-thousandths of `currency`]
+
+Orders of which no file states a price stand in rows without a currency, with an amount of 0.
+"""
 COVERAGE = Table(
     "coverage",
     "from which day to which the files hold the orders of one account and marketplace, and till when they tell of them",

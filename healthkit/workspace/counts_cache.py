@@ -37,7 +37,7 @@ from healthkit.store import Store, StoreError
 
 _LOG = logging.getLogger(__name__)
 
-TABLE_NAMES = ("exposure", "faults", "coverage", "unknown")
+TABLE_NAMES = ("exposure", "faults", "coverage", "unknown", "sales")
 CACHE_FILES = re.compile("|".join(rf"{name}\.parquet" for name in TABLE_NAMES))
 """Pattern of the names of the files in a cache folder, except its marker."""
 TEMP_PREFIX = ".writing-"

@@ -15,6 +15,7 @@ import pandas as pd
 from healthkit import store
 from healthkit.analysis import reported_scores, simulation, verdicts
 from healthkit.analysis.account_view import REPORTED_TABLES, AccountView
+from healthkit.analysis.ranking import Ranking, account_harm, rank_accounts
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, ProgressTracker
@@ -24,6 +25,7 @@ from healthkit.metrics.policy_files import NO_RULES_HINT, load_policies, load_po
 from healthkit.schema import tables
 from healthkit.schema.days import Day, Days, to_day, to_names
 from healthkit.schema.events_file import Event, find_events_file, read_events
+from healthkit.schema.rates_file import Rates, find_rates_file, read_rates
 from healthkit.schema.tables import Ledger
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
@@ -342,6 +344,26 @@ class Workspace:
         return [
             self._views(*pair).verdict(as_of, ours.get(pair, []), theirs.get(pair, [])) for pair, as_of in days.items()
         ]
+
+    def rank(
+        self, verdicts_of_accounts: Iterable[AccountVerdict], rates: Rates | None = None, track: ProgressTracker = iter
+    ) -> Ranking:
+        """Return accounts in the order in which to open them, by expected harm (see `analysis.ranking`).
+
+        Some hundredths of a second are needed for each measure that is off target or at risk.
+        """
+        return rank_accounts(
+            (account_harm(self._views(one.account, one.marketplace), one) for one in track(list(verdicts_of_accounts))),
+            rates,
+        )
+
+    def rates(self, day: Day, given: Path | None = None) -> Rates | None:
+        """Return the rates of currencies on a day: of the given file, or of `rates.csv` beside the store, if any.
+
+        Raises RatesFileError for an invalid file.
+        """
+        path = find_rates_file(given, self._folder)
+        return None if path is None else read_rates(path, to_day(day))
 
     def last_days_known(self, day: Day, accounts: str | Iterable[str] | None = None) -> dict[tuple[str, str], date]:
         """Return for each account and marketplace the last day, at most `day`, that its files or reports cover."""

@@ -22,16 +22,19 @@ def html_page(
     vega_text: str = "",
     lang: str = "en",
     landscape: bool = False,
+    is_index: bool = False,
 ) -> str:
     """Return a complete HTML document made of blocks, which may be given as HTML text.
 
     Charts are drawn by Vega: from a file next to the page (`vega_href`), or from its source in the page (`vega_text`,
     the bundle as vl-convert returns it). A content security policy forbids all requests except for that file.
+    `is_index` adds the script of the index of all accounts, which draws, filters and sorts its table.
     """
     parts, shared_spec = pack_charts(_block_html(block) for block in blocks)
     body = Markup("\n").join(map(Markup, map(_without_table_line_ends, parts)))
     inline = _wrap_bundle(vega_text) if vega_text else ""
-    scripts = [text for text in (inline, _minified_script()) if text]
+    names = "save_chart.js", "page.js", *(["index.js"] if is_index else [])
+    scripts = [text for text in (inline, _minified_script(*names)) if text]
     return render_template(
         "page.html.j2",
         title=title,
@@ -90,9 +93,9 @@ def _minified_css() -> str:
 
 
 @cache
-def _minified_script() -> str:
-    """Return the script of a page without comments and most blanks, since every page contains it."""
-    script = re.sub(r"^\s*//.*\n|^\s+", "", read_asset("save_chart.js") + read_asset("page.js"), flags=re.M)
+def _minified_script(*names: str) -> str:
+    """Return scripts of a page as one, without comments and most blanks, since every page contains them."""
+    script = re.sub(r"^\s*//.*\n|^\s+", "", "".join(map(read_asset, names)), flags=re.M)
     # Only in lines without texts and regular expressions, whose blanks may mean something.
     return "\n".join(
         line if re.search(r"['\"`/]", line) else re.sub(r" ?([={}(),;?:]|=>|&&|\|\|) ?", r"\1", line)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from healthkit.metrics.policy import JUDGED_STATUSES, worst_first_key
+from healthkit.analysis.ranking import AccountHarm, RankedAccount, Ranking, rank_accounts
+from healthkit.metrics.policy import JUDGED_STATUSES
 from healthkit.report.html import measures, missing_files, outlook
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.measures import Measure
-from healthkit.report.html.sparklines import StripWeek, weekly_strip
+from healthkit.report.html.sparklines import StripWeek, strip_letters
 from healthkit.report.text import account as account_text
-from healthkit.report.text import figures, labels, sentences
+from healthkit.report.text import figures, labels, sentences, stakes
 from healthkit.report.text import portfolio as portfolio_text
 from healthkit.report.text.sentences import MeasureStanding, Sentence
+from healthkit.schema.rates_file import Rates
 
 if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
@@ -32,7 +35,8 @@ class PortfolioPage:
     `rows` has one row an account, the result of `portfolio_row`. `failures` has one tuple for each run without a
     report: account, reason, what to do, and optionally the path of its notebook, the path of the page of an earlier run
     and the data version of that page. `notes` are sentences on the output folder, shown last. `data` describes the
-    version of the data, and `made` the time of generation.
+    version of the data, and `made` the time of generation. `tags` are those of each account in `accounts.yaml`, and
+    `rates` convert its sales to one currency.
     """
 
     month: str
@@ -41,6 +45,8 @@ class PortfolioPage:
     failures: list[tuple[str, ...]] = field(default_factory=list)
     data: str = ""
     made: str = ""
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rates: Rates | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -57,7 +63,7 @@ def portfolio_row(report: MonthlyReport, href: str, csv_href: str = "") -> dict[
         identity
         | {"href": href, "csv_href": csv_href}
         | _account_standing(report, rows)
-        | {"strips": _weekly_strips(rows)}
+        | {"strips": _weekly_strips(rows), "harm": None if report.harm is None else report.harm.to_json()}
     )
 
 
@@ -126,7 +132,10 @@ def _capped_share(share: float | None) -> float | None:
 
 def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     """Return the HTML block of the index: accounts sorted worst first, failed runs in a separate list."""
-    accounts = sorted(measures.records(portfolio.rows), key=_account_sort_key)
+    accounts = measures.records(portfolio.rows)
+    ranking = index_ranking(accounts, portfolio.rates)
+    places = ranking.places()
+    accounts.sort(key=lambda row: places[row["account"], row["marketplace"]])
     columns = _strip_columns(accounts)
     counts = {status: sum(row["status"] == status for row in accounts) for status in labels.STATUS_STYLES}
     html = render_template(
@@ -134,10 +143,13 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
         on=figures.format_long_day(portfolio.as_of, 0),
         accounts=figures.format_quantity(len(accounts) + len(portfolio.failures), "account"),
         where=labels.join_words(sorted({row["marketplace_title"] for row in accounts})),
-        sentences=_portfolio_sentences(accounts, counts, len(portfolio.failures)),
+        sentences=_portfolio_sentences(accounts, counts, len(portfolio.failures), ranking),
         tally=[(n, labels.STATUS_STYLES[status]) for status, n in counts.items() if n],
         columns=list(columns.values()),
-        rows=[_account_row(row, place, accounts, columns, portfolio.as_of) for place, row in enumerate(accounts)],
+        rows=[_account_row(row, one, columns, portfolio) for row, one in zip(accounts, ranking.accounts, strict=True)],
+        basis=" ".join(
+            filter(None, (stakes.ranking_basis_sentence(ranking), stakes.portfolio_sales_sentence(ranking.accounts)))
+        ),
         failures=[(*one, "", "", "")[:6] for one in portfolio.failures],
         notes=portfolio.notes,
         failed_title=portfolio_text.failed_runs_title(len(portfolio.failures), figures.format_month(portfolio.as_of)),
@@ -147,10 +159,19 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     return HtmlBlock(html)
 
 
-def _account_sort_key(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Return a key that sorts accounts worst first: by status, then by share of the limit used, then by name."""
-    key = worst_first_key(row["status"], share_used=measures.float_or_none(row["used"]))
-    return *key, row["account"], row["marketplace"]
+def index_ranking(rows: Sequence[Mapping[str, Any]], rates: Rates | None = None) -> Ranking:
+    """Return the ranking of the accounts of an index (see `analysis.ranking`).
+
+    Rows of pages that an older version wrote have no expected harm, and rank by status and share of the limit used.
+    """
+    harms = [AccountHarm.from_json(row["account"], row["marketplace"], row["status"], row.get("harm")) for row in rows]
+    return rank_accounts(
+        (
+            replace(harm, share_used=measures.float_or_none(row.get("used"))) if harm.share_used is None else harm
+            for harm, row in zip(harms, rows, strict=True)
+        ),
+        rates,
+    )
 
 
 def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
@@ -170,17 +191,19 @@ def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
 
 
 def _portfolio_sentences(
-    accounts: list[dict[str, Any]], counts: dict[str, int], failed: int
+    accounts: list[dict[str, Any]], counts: dict[str, int], failed: int, ranking: Ranking
 ) -> list[tuple[str, Sentence]]:
-    """Return three headed sentences on all accounts: how many are off target, the worst one, and what to do first."""
+    """Return three headed sentences on all accounts: how many are off target, the first one, and what to do first."""
     wrong = portfolio_text.accounts_off_target_sentence(
         counts["off target"], counts["at risk"], counts["cannot be judged"], counts["on target"], failed
     )
     headed_sentences = [("What is wrong", wrong)]
-    worst = accounts[0] if accounts and accounts[0]["status"] in ("off target", "at risk") else None
+    worst = accounts[0] if ranking.first is not None else None
     if worst is None and not counts["cannot be judged"]:
         worst = accounts[0] if accounts and accounts[0]["status"] in JUDGED_STATUSES else None
-    if worst and worst["status"] == "off target":
+    if worst and ranking.first is not None and ranking.first.harm.share_off is not None:
+        headed_sentences.append(("Most at stake", stakes.first_account_reason(ranking.first)))
+    elif worst and worst["status"] == "off target":
         headed_sentences.append(("Furthest off", _furthest_sentence(worst)))
     elif worst:
         headed_sentences.append(
@@ -243,22 +266,22 @@ def _strip_heading(name: str, company: str) -> dict[str, str]:
 
 def _account_row(
     row: dict[str, Any],
-    place: int,
-    accounts: list[dict[str, Any]],
+    ranked: RankedAccount,
     columns: dict[str, dict[str, str]],
-    until: date,
+    portfolio: PortfolioPage,
 ) -> dict[str, Any]:
     """Return the row of an account in the index as template values."""
     judged = row["status"] in JUDGED_STATUSES
     standing = _standing_from_row(row) if row["metric"] else None
-    ended = row.get("as_of") and date.fromisoformat(row["as_of"]) < until
+    ended = row.get("as_of") and date.fromisoformat(row["as_of"]) < portfolio.as_of
     measure_name = labels.capitalise_first(sentences.standing_phrase(standing)) if standing else "No orders"
     target, headroom = _target_and_headroom(standing) if standing and judged else ("", "")
     return {
         **{name: row[name] for name in ("account", "marketplace_title", "href", "csv_href")},
-        "rank": place + 1,
+        "rank": ranked.place,
+        "tags": portfolio.tags.get(row["account"], ()),
+        "at_stake": stakes.index_stake_note(ranked.harm),
         "status": labels.STATUS_STYLES[row["status"]],
-        "group": place > 0 and accounts[place - 1]["status"] != row["status"],
         "nearest": f"{measure_name} {standing.formatted_rate}" if standing and judged else measure_name,
         "whose": measures.text_or_empty(row.get("whose")) if judged else "",
         "likely": measures.text_or_empty(row.get("likely")) if judged else "",
@@ -270,7 +293,7 @@ def _account_row(
         else 1_000_000_000,
         "json_href": row.get("json_href") or row["href"].removesuffix(".html") + ".json",
         "target": target,
-        "strips": [(heading, _strip_svg(name, heading, row["strips"])) for name, heading in columns.items()],
+        "strips": "|".join(strip_letters(row["strips"].get(name) or ()) for name in columns).rstrip("|"),
     }
 
 
@@ -283,7 +306,3 @@ def _target_and_headroom(standing: MeasureStanding) -> tuple[str, str]:
     return account_text.format_value_target(standing.metric, on_from), account_text.format_value_room(
         standing.metric, standing.value, on_from
     )
-
-
-def _strip_svg(name: str, column: dict[str, str], strips: dict[str, list[StripWeek]]) -> Any:
-    return weekly_strip(f"{column['long']} {column['channel']}".strip(), strips.get(name) or [None])

@@ -15,7 +15,7 @@ from healthkit.report.html.measures import Measure
 from healthkit.report.html.sparklines import sparkline
 from healthkit.report.text import account as account_text
 from healthkit.report.text import events as event_text
-from healthkit.report.text import figures, labels, movements, reasons, sentences
+from healthkit.report.text import figures, labels, movements, reasons, sentences, stakes
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import portfolio as portfolio_text
 from healthkit.report.text import reconciliation as reconciliation_text
@@ -433,9 +433,9 @@ def _chapter_notes(
     notes += event_lines(report, row)
     consequence = drivers.streak_consequence(report, row)
     if consequence:
-        notes.append((labels.Strong("What may follow. "), consequence))
+        notes.append((labels.Strong("What may follow. "), f"{consequence} {_at_stake(report, row)}".strip()))
     elif getattr(row.rule, "consequence", ""):
-        notes.append((labels.Strong("What is at stake. "), row.rule.consequence))
+        notes.append((labels.Strong("What is at stake. "), f"{row.rule.consequence} {_at_stake(report, row)}".strip()))
     if no_group_sentence:
         notes.append((labels.Strong("Who carries the excess. "), no_group_sentence))
     if row.shows_marketplace_figure:
@@ -462,6 +462,12 @@ def event_lines(report: MonthlyReport, row: Measure) -> list[Sentence]:
         if (effect["metric"], effect["channel"]) == (row.metric, row.channel)
     ]  # fmt: skip
     return event_text.event_lines(marked, effects, _rule_clock(row), report.as_of.year, MAX_EVENT_EFFECTS)
+
+
+def _at_stake(report: MonthlyReport, row: Measure) -> str:
+    """Return what the offers sold that a measure puts at stake; "" for one that is on target."""
+    stake = report.at_stake.get((row.metric, row.channel, row.window))
+    return "" if stake is None else stakes.at_stake_sentence(stake.scope, row.channel, stake.sales, row.company)
 
 
 def _cause_figure(

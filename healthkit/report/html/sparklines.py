@@ -120,6 +120,27 @@ def weekly_strip(name: str, weeks: Sequence[StripWeek]) -> Markup:
     )
 
 
+_STRIP_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.~!*()$,;:@"
+"""One letter for each height (0 to 24 pixels) and status of a bar, as `index.js` reads them."""
+
+
+def strip_letters(weeks: Sequence[StripWeek]) -> str:
+    """Return the weeks of a strip as one letter each, which `index.js` draws; a blank for a week without data.
+
+    The place of a letter is three times the height of the bar in pixels, and the number of its status.
+
+    >>> strip_letters([[0.5, "on target"], None, [1.2, "off target"]])
+    'o $'
+    """
+    statuses = [status for _, names in _COLOUR_STATUSES for status in names]
+    return "".join(
+        " "
+        if week is None or week[1] not in statuses
+        else _STRIP_LETTERS[3 * max(1, round(min(week[0], 1.6) * 15)) + statuses.index(week[1])]
+        for week in weeks
+    )
+
+
 _COLOUR_STATUSES = (("on", ("on target",)), ("risk", ("at risk",)), ("off", ("off target",)))
 """Colours of the bars of a strip, each with its statuses."""
 

@@ -10,11 +10,6 @@ ANY_STATUS = "any status"
 OUTLOOKS_LEGEND = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
 WITHOUT_SALES_NOTE = "This is the best case without sales: nothing new goes wrong, and no order comes."
 EXPECTED_HARM = "expected harm"
-EXPECTED_HARM_NOTE = (
-    "Expected harm: orders that are likely to be placed while the measure is off target in the next 30 days, at the "
-    "usual pace of orders and of faults. It is the sum over these days of the chance to be off target, times the "
-    "orders of a day."
-)
 NO_SIMULATION_NOTE = "Ranked by status and by the share of the limit used; no look ahead was asked for."
 
 

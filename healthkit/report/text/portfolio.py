@@ -186,10 +186,11 @@ def failed_runs_title(failed: int, month_name: str) -> str:
     return f"{subject} no figures for {month_name}"
 
 
-def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False) -> str:
+def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False, first: str = "") -> str:
     r"""Return the verdicts of several accounts as text or HTML for an e-mail.
 
-    `verdicts` maps an account to its pairs of question and answer.
+    `verdicts` maps an account to its pairs of question and answer. `first` is a line on the account to open first,
+    which stands above them.
 
     >>> print(email_summary({"harbor": [["What is wrong", "Late Shipment Rate is off target."]]}))
     harbor
@@ -197,6 +198,9 @@ def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = 
     >>> email_summary({"<b>": [["What is wrong", "1 < 2"]]}, html=True)
     '<h3>&lt;b&gt;</h3>\n<p><b>What is wrong:</b> 1 &lt; 2</p>'
     """
+    if first:
+        head = f"<p>{escape(first)}</p>\n" if html else f"{first}\n\n"
+        return head + email_summary(verdicts, html)
     if html:
         return "\n".join(
             f"<h3>{escape(account)}</h3>\n"

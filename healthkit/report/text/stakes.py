@@ -1,0 +1,193 @@
+"""Sentences on what is at stake, and on the order of accounts by expected harm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+
+from healthkit.analysis.ranking import DAYS, OFFERS_AT_FAULT, AccountHarm, RankedAccount, Ranking, RecentSales
+from healthkit.report.text import figures, labels
+from healthkit.report.text.labels import Strong, join_words
+from healthkit.report.text.outlook import format_chance
+from healthkit.report.text.sentences import Sentence
+
+_SCALE = 10_000
+_SCOPES = {
+    "account": "The account’s {channel} orders",
+    "seller-fulfilled offers": "These offers",
+    OFFERS_AT_FAULT: "The offers with orders at fault",
+}
+"""What a consequence takes from sale, as the subject of a sentence."""
+
+
+def format_money(amount: Fraction, currency: str) -> str:
+    """Format an amount in whole units of its currency; one under 100 with two decimals.
+
+    >>> format_money(Fraction("21182.47"), "USD"), format_money(Fraction("9.5"), "EUR")
+    ('USD 21,182', 'EUR 9.50')
+    """
+    value = Decimal(amount.numerator) / Decimal(amount.denominator)
+    step = Decimal("0.01") if 0 < value < 100 else Decimal(1)
+    return f"{currency} {value.quantize(step, ROUND_HALF_UP):,}"
+
+
+def sales_phrase(sales: RecentSales) -> str:
+    """Return what offers sold: a sum for each currency, and the number of orders.
+
+    >>> sales_phrase(RecentSales(823, 823, {"USD": 211824700})), sales_phrase(RecentSales(1, 0, {}))
+    ('USD 21,182 in 823 orders', '1 order, its price not known')
+    >>> sales_phrase(RecentSales(12, 10, {"EUR": 2000000, "USD": 900000}))
+    'EUR 200 and USD 90.00 in 10 of 12 orders, the prices of the others not known'
+    """
+    orders = figures.format_quantity(sales.orders)
+    if not sales.orders:
+        return "no order"
+    if not sales.priced_orders:
+        return f"{orders}, {'its price' if sales.orders == 1 else 'their prices'} not known"
+    sums = join_words([format_money(Fraction(sales.amounts[name], _SCALE), name) for name in sorted(sales.amounts)])
+    if sales.priced_orders < sales.orders:
+        return f"{sums} in {sales.priced_orders:,} of {orders}, the prices of the others not known"
+    return f"{sums} in {orders}"
+
+
+def at_stake_sentence(scope: str, channel: str, sales: RecentSales, company: str = "") -> str:
+    """Return what the offers sold that a rule's consequence takes from sale.
+
+    `scope` is that of the rule; "" if it does not say, which is said.
+
+    >>> sold = RecentSales(823, 823, {"USD": 211824700})
+    >>> at_stake_sentence("seller-fulfilled offers", "seller", sold)
+    'These offers sold USD 21,182 in 823 orders in the last 30 days.'
+    >>> at_stake_sentence("", "seller", sold)
+    'The source does not say which offers; all seller-fulfilled ones sold USD 21,182 in 823 orders in the last 30 days.'
+    """
+    phrase = labels.channel_label(channel, company) if channel == "amazon" else "seller-fulfilled"
+    phrase = "" if channel == "all" else phrase
+    if scope in _SCOPES:
+        subject = " ".join(_SCOPES[scope].format(channel=phrase).split())
+        verb = "came to" if scope == "account" else "sold"
+    else:
+        subject, verb = f"The source does not say which offers; all{f' {phrase}' if phrase else ''} ones", "sold"
+    return f"{subject} {verb} {sales_phrase(sales)} in the last {DAYS} days."
+
+
+def index_stake_note(harm: AccountHarm) -> str:
+    """Return what an account puts at stake, as a note of its row in the index; "" for one that is on target.
+
+    >>> index_stake_note(AccountHarm("a", "US", "at risk", "x", sales=RecentSales(5, 5, {"USD": 1000000})))
+    'at stake: USD 100 in 5 orders'
+    """
+    is_watched = harm.status in ("off target", "at risk") and harm.metric
+    return f"at stake: {sales_phrase(harm.sales)}" if is_watched else ""
+
+
+def days_off_phrase(harm: AccountHarm) -> str:
+    """Return how long a measure is expected to be off target in the next 30 days.
+
+    >>> days_off_phrase(AccountHarm("a", "US", "off target", share_off=0.823, chance=1.0))
+    'expected to be off target on 25 of the next 30 days'
+    >>> days_off_phrase(AccountHarm("a", "US", "at risk", share_off=0.004, chance=0.02))
+    'expected to be off target on less than one of the next 30 days (chance of any: 2%)'
+    >>> days_off_phrase(AccountHarm("a", "US", "off target", share_off=1.0, chance_assumed=True))
+    'off target, and taken to stay so, as no future can be simulated'
+    """
+    if harm.share_off is None:
+        return f"{harm.status}, of unknown chance"
+    if harm.chance_assumed:
+        return "off target, and taken to stay so, as no future can be simulated"
+    days = int(harm.share_off * DAYS + 0.5)
+    chance = (
+        f" (chance of any: {format_chance(harm.chance)})" if harm.chance is not None and harm.chance < 0.995 else ""
+    )
+    return f"expected to be off target on {days or 'less than one'} of the next {DAYS} days{chance}"
+
+
+def harm_phrase(harm: AccountHarm) -> str:
+    """Return why an account stands where it stands: how long off target, and what that puts at stake.
+
+    >>> harm = AccountHarm("a", "US", "off target", "late_shipment_rate", "seller", 30, 0.823, 1.0, False,
+    ...                    "seller-fulfilled offers", RecentSales(700, 700, {"USD": 181674500}))
+    >>> harm_phrase(harm)
+    'Late Shipment Rate is expected to be off target on 25 of the next 30 days; at stake is what sold in 30 days, USD 18,167 in 700 orders'
+    """  # noqa: E501 - the phrase
+    words = labels.metric_words(harm.metric, labels.company_of(harm.marketplace))
+    verb = "are" if words.is_plural else "is"
+    assumed = "" if harm.scope else ", by assumption,"
+    return (
+        f"{labels.capitalise_first(words.label)} {verb} {days_off_phrase(harm)}; at stake is{assumed} what sold in "
+        f"{DAYS} days, {sales_phrase(harm.sales)}"
+    )
+
+
+def first_account_reason(first: RankedAccount) -> Sentence:
+    """Return which account has the largest expected harm, and why.
+
+    >>> harm = AccountHarm("acme", "US", "at risk", "late_shipment_rate", "seller", 30, 0.41, 0.95, False,
+    ...                    "account", RecentSales(558, 0, {}))
+    >>> "".join(first_account_reason(RankedAccount(1, harm, 230.9)))
+    'acme has the largest expected harm: Late Shipment Rate is expected to be off target on 12 of the next 30 days (chance of any: 95%); at stake is what sold in 30 days, 558 orders, their prices not known.'
+    """  # noqa: E501 - the sentence
+    return Strong(first.harm.account), f" has the largest expected harm: {harm_phrase(first.harm)}."
+
+
+def reason_clause(phrase: str) -> str:
+    """Return the reason of an account's place as a sentence; "" without one.
+
+    >>> reason_clause("Late Shipment Rate is off target"), reason_clause("")
+    ('Late Shipment Rate is off target.', '')
+    """
+    return f"{phrase}." if phrase else ""
+
+
+def ranking_basis_sentence(ranking: Ranking) -> str:
+    """Return how accounts were compared, and why not in money where they were compared by orders.
+
+    >>> ranking_basis_sentence(Ranking((), currencies=("EUR", "USD")))
+    'Order: expected harm, the orders of 30 days times the share of the next 30 days off target. Amounts in EUR and USD are not added up without a rates file, so accounts are compared by orders.'
+    >>> ranking_basis_sentence(Ranking((), "USD"))
+    'Order: expected harm, the sales of 30 days in USD times the share of the next 30 days off target.'
+    """  # noqa: E501 - the sentences
+    what = f"sales of {DAYS} days in {ranking.currency}" if ranking.currency else f"orders of {DAYS} days"
+    parts = [f"Order: expected harm, the {what} times the share of the next {DAYS} days off target."]
+    if ranking.currencies:
+        parts.append(
+            f"Amounts in {join_words(list(ranking.currencies))} are not added up without a rates file, so accounts are "
+            "compared by orders."
+        )
+    if ranking.mean_price is not None:
+        price = format_money(ranking.mean_price, ranking.currency)
+        parts.append(f"Where no file states prices, an order counts {price}, the mean of the others.")
+    if ranking.rates is not None and ranking.rates.days:
+        first, last = min(ranking.rates.days.values()), max(ranking.rates.days.values())
+        parts.append(
+            f"Rates of {figures.format_day_range(first, last, 0) if first < last else figures.format_day(last, 0)}."
+        )
+    return " ".join(parts)
+
+
+def first_line(ranking: Ranking) -> str:
+    """Return one line on the account to open first, for lists of alerts and summaries; "" if none is in danger."""
+    first = ranking.first
+    if first is None:
+        return ""
+    label = f"{first.harm.account} ({first.harm.marketplace})"
+    return f"open first  {label}: {harm_phrase(first.harm)}" if first.harm.metric else f"open first  {label}"
+
+
+def portfolio_sales_sentence(rows: Sequence[RankedAccount]) -> str:
+    """Return what all accounts off target or at risk put at stake, a sum for each currency; "" for none.
+
+    >>> harm = AccountHarm("a", "US", "at risk", "x", sales=RecentSales(5, 5, {"USD": 1000000}))
+    >>> portfolio_sales_sentence([RankedAccount(1, harm, 1.0)])
+    'At stake in all accounts off target or at risk: USD 100 in 5 orders of the last 30 days.'
+    """
+    of_accounts = [one.harm.sales for one in rows if one.harm.status in ("off target", "at risk") and one.harm.metric]
+    if not of_accounts:
+        return ""
+    amounts: dict[str, int] = {}
+    for sales in of_accounts:
+        for name, amount in sales.amounts.items():
+            amounts[name] = amounts.get(name, 0) + amount
+    total = RecentSales(sum(one.orders for one in of_accounts), sum(one.priced_orders for one in of_accounts), amounts)
+    return f"At stake in all accounts off target or at risk: {sales_phrase(total)} of the last {DAYS} days."

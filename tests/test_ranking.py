@@ -1,0 +1,227 @@
+"""Which account first: harm counted by hand, one order everywhere, money only where it may be added up."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import random
+import re
+from datetime import date, timedelta
+from fractions import Fraction
+
+import pytest
+
+from healthkit.analysis import ranking
+from healthkit.analysis.ranking import AccountHarm, RecentSales, account_harm, rank_accounts, recent_sales
+from healthkit.panels import portfolio_model
+from healthkit.report.text import stakes
+from healthkit.schema.rates_file import Rates, RatesFileError, find_rates_file, read_rates
+from tests.builders.sample import DAY, MONTH, SAMPLE
+
+
+def harm(account, share, orders, amounts=None, status="off target", priced=None, **more):
+    amounts = {name: amount * 10_000 for name, amount in (amounts or {}).items()}
+    sales = RecentSales(orders, (orders if amounts else 0) if priced is None else priced, amounts)
+    return AccountHarm(account, "US", status, "late_shipment_rate", "seller", 30, share, share, sales=sales, **more)
+
+
+def names(ranked):
+    return [one.harm.account for one in ranked.accounts]
+
+
+# -- what is at stake ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("account", "code", "channel", "word"),
+    [("lantern-hill-lighting", "US", "seller", "Merchant"), ("clearbrook-bath", "US", "amazon", "Amazon")],
+)
+def test_sales_of_thirty_days_are_those_counted_in_the_raw_files(desk, account, code, channel, word):
+    newest: dict[tuple[str, str], dict[str, str]] = {}
+    for path in sorted((SAMPLE / account).glob("all_orders*.txt")):
+        for number, row in enumerate(csv.DictReader(path.read_text().splitlines(), delimiter="\t")):
+            key = row["amazon-order-id"], row["sku"]
+            older = newest.get(key)
+            if older is None or row["last-updated-date"] >= older["last-updated-date"]:
+                newest[key] = row | {"at": str(number)}
+    view = desk.account(account)
+    placed = {
+        row["order_id"]: row["ordered_on"].date()
+        for row in desk.table("orders", account)[["order_id", "ordered_on"]].to_dict("records")
+    }
+    first, orders, amount = DAY - timedelta(days=29), set(), 0
+    for (order, _), row in newest.items():
+        if row["fulfillment-channel"] != word or not first <= placed.get(order, date.min) <= DAY:
+            continue
+        if row["order-status"] != "Cancelled":
+            orders.add(order)
+            amount += round(Fraction(row["item-price"] or "0") * 10_000)
+    sales = recent_sales(view.counts, account, code, channel, DAY)
+    cancelled_later = sales.orders - len(orders)
+    assert 0 <= cancelled_later <= 5
+    assert sales.amounts == {"USD": amount}
+    assert sales.priced_orders <= sales.orders
+
+
+def test_the_offers_at_fault_are_those_with_the_sku_of_an_order_at_fault(desk):
+    view = desk.account("birchway-crafts")
+    row = view.measure("late_shipment_rate", DAY, window=30)
+    found = ranking._sales_of_offers_at_fault(view, row)
+    at_fault = set(view.orders_at_fault(row)["order_id"])
+    items, orders = desk.table("items", "birchway-crafts"), desk.table("orders", "birchway-crafts")
+    skus = set(items[items["order_id"].isin(at_fault)]["sku"])
+    sold, amount = set(), 0
+    known = {one["order_id"]: one for one in orders.to_dict("records")}
+    for item in items.to_dict("records"):
+        order = known.get(item["order_id"])
+        if order is None or item["sku"] not in skus or order["channel"] != "seller":
+            continue
+        day = order["ordered_on"].date()
+        gone = order["status"] == "cancelled" and order["cancelled_on"].date() <= DAY
+        if DAY - timedelta(days=29) <= day <= DAY and not gone:
+            sold.add(item["order_id"])
+            amount += 0 if item["amount"] != item["amount"] else int(item["amount"])
+    assert (found.orders, found.amounts) == (len(sold), {"USD": amount})
+    every = recent_sales(view.counts, "birchway-crafts", "US", "seller", DAY)
+    assert 0 < found.orders <= every.orders
+
+
+# -- one order ---------------------------------------------------------------------------------------------
+
+
+def test_accounts_stand_as_in_every_pair_the_one_with_more_harm_does():
+    chance = random.Random(5)
+    for _ in range(40):
+        harms = [
+            harm(
+                f"a{n}", chance.choice([None, chance.random()]), chance.randrange(1, 900),
+                {"USD": chance.randrange(1, 9_000)},
+                status=chance.choice(["off target", "at risk"]),
+            )
+            for n in range(6)
+        ]  # fmt: skip
+        ranked = rank_accounts(harms)
+
+        def worth(one):
+            # Known harm first, in money.
+            known = one.share_off is not None
+            return known, Fraction(one.share_off or 0) * one.sales.amounts["USD"] if known else 0
+
+        for first, second in itertools.combinations(ranked.accounts, 2):
+            assert worth(first.harm) >= worth(second.harm)
+        best = max((one for one in harms if one.share_off is not None), key=worth, default=None)
+        assert best is None or ranked.accounts[0].harm is best
+
+
+def test_a_small_account_that_is_off_by_one_order_stands_below_a_large_one():
+    ranked = rank_accounts([harm("small", 1.0, 16), harm("large", 0.82, 670)])
+    assert names(ranked) == ["large", "small"]
+    assert [round(one.orders or 0, 1) for one in ranked.accounts] == [549.4, 16.0]
+
+
+def test_the_sample_puts_its_account_of_nineteen_orders_last_of_those_off_target(desk):
+    verdicts = desk.verdicts(DAY)
+    ranked = desk.rank(verdicts)
+    off = [one.harm for one in ranked.accounts if one.harm.status == "off target"]
+    assert off[-1].account == "paper-moth"
+    assert off[-1].sales.orders < 25
+    assert off[0].account == "lantern-hill-lighting"
+
+
+def test_what_cannot_be_judged_stands_before_what_is_on_target_and_after_what_is_in_danger():
+    rows = [
+        harm("calm", 0.01, 900, status="on target"), harm("new", None, 0, status="cannot be judged"),
+        harm("risk", 0.0, 5, status="at risk"), harm("unknown", None, 9, status="off target"),
+        harm("soon", 0.3, 9, status="on target"),
+    ]  # fmt: skip
+    for order in itertools.permutations(rows):
+        assert names(rank_accounts(order)) == ["soon", "risk", "unknown", "new", "calm"]
+
+
+def test_several_currencies_are_compared_by_orders_and_said_so():
+    ranked = rank_accounts([harm("euros", 1.0, 10, {"EUR": 9_000}), harm("dollars", 1.0, 20, {"USD": 100})])
+    assert names(ranked) == ["dollars", "euros"]
+    assert (ranked.currency, ranked.currencies) == ("", ("EUR", "USD"))
+    assert "not added up without a rates file" in stakes.ranking_basis_sentence(ranked)
+    assert all(one.money is None for one in ranked.accounts)
+
+
+def test_a_rates_file_makes_them_one_currency():
+    rates = Rates("EUR", {"EUR": Fraction(1), "USD": Fraction(9, 10)}, {"USD": DAY})
+    ranked = rank_accounts([harm("dollars", 0.5, 20, {"USD": 100}), harm("euros", 0.5, 10, {"EUR": 9_000})], rates)
+    assert names(ranked) == ["euros", "dollars"]
+    assert [one.money for one in ranked.accounts] == [4_500, 45]
+    lacking = rank_accounts([harm("a", 1.0, 1, {"GBP": 1}), harm("b", 1.0, 2, {"EUR": 1})], rates)
+    assert (lacking.currency, names(lacking)) == ("", ["b", "a"])
+
+
+def test_orders_without_a_price_count_with_a_mean_and_that_is_said():
+    ranked = rank_accounts([harm("none", 1.0, 30), harm("some", 1.0, 20, {"USD": 100}, priced=10)])
+    assert ranked.mean_price == 10
+    assert {one.harm.account: (one.at_stake, one.value_assumed) for one in ranked.accounts} == {
+        "none": (300, True), "some": (200, True),
+    }  # fmt: skip
+    assert "an order counts USD 10.00, the mean of the others" in stakes.ranking_basis_sentence(ranked)
+    assert rank_accounts([harm("a", 1.0, 3), harm("b", 1.0, 2)]).currency == ""
+
+
+def test_a_harm_is_the_same_after_it_was_written_as_json(desk):
+    for verdict in desk.verdicts(DAY)[:4]:
+        found = account_harm(desk.account(verdict.account, verdict.marketplace), verdict)
+        written = json.loads(json.dumps(found.to_json()))
+        assert AccountHarm.from_json(verdict.account, verdict.marketplace, verdict.status, written) == found
+
+
+def test_index_panel_check_and_summary_name_the_same_first_account_and_why(desk, sample_store, printed, run):
+    held = portfolio_model.rank_accounts(desk, DAY)
+    first = held["account"].iloc[0]
+    index = printed.index.read_text(encoding="utf-8")
+    table = re.findall(r'class="x-account"><a href="[^"]+">([^<]+)</a>', index)
+    assert table == list(held["account"].drop_duplicates())
+    reason = held["reason"].iloc[0]
+    assert f"<b>{first}</b> has the largest expected harm: {reason}." in index
+    checked = run("check", "--month", MONTH, "--data", sample_store).output.splitlines()
+    assert checked[-1].endswith(reason) or any(line.endswith(reason) for line in checked)
+    assert first in checked[0]
+    assert next(iter(printed.verdicts)) == first
+    assert printed.first == f"open first  {first} (US): {reason}"
+
+
+# -- rates -------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_rate_up_to_the_day_counts(tmp_path):
+    path = tmp_path / "rates.csv"
+    path.write_text(
+        "Currency;Day;Rate\nEUR;2026-01-01;1\nUSD;2026-10-30;0,9\nUSD;2026-10-31;0.95\nUSD;2026-11-01;0.8\n"
+    )
+    found = read_rates(path, DAY)
+    assert (found.base, found.values, found.days["USD"]) == ("EUR", {"EUR": 1, "USD": Fraction(19, 20)}, DAY)
+    assert find_rates_file(None, tmp_path / "store") == path
+    assert find_rates_file(None, tmp_path / "other" / "store") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("currency,rate\nEUR,1\n", "row 1: the columns must be currency, day, rate"),
+        ("currency,day,rate\nEuro,2026-10-01,1\n", "row 2: 'Euro' is no currency"),
+        ("currency,day,rate\nEUR,1.10.2026,1\n", "row 2: '1.10.2026' is no day"),
+        ("currency,day,rate\nEUR,2026-10-01,0\n", "row 2: '0' is no rate above zero"),
+        ("currency,day,rate\nEUR,2026-10-01\n", "row 2: '' is no rate above zero"),
+        ("currency,day,rate\nUSD,2026-10-01,0.9\n", "no currency has the rate 1"),
+        ("currency,day,rate\nUSD,2026-10-01,1\nEUR,2026-10-01,1\n", "EUR and USD have the rate 1"),
+        ("currency,day,rate\nEUR,2026-10-01,1\nUSD,2026-10-01,1.1\nUSD,2026-10-01,1.2\n", "two rates on 2026-10-01"),
+    ],
+)
+def test_a_rates_file_is_refused_with_its_row_and_cure(tmp_path, text, problem):
+    path = tmp_path / "rates.csv"
+    path.write_text(text)
+    with pytest.raises(RatesFileError, match=re.escape(problem)):
+        read_rates(path, DAY)
+
+
+def test_a_named_rates_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(RatesFileError, match="there is no such file"):
+        find_rates_file(tmp_path / "none.csv", tmp_path)
