@@ -130,7 +130,7 @@ def strip_letters(weeks: Sequence[StripWeek]) -> str:
     The place of a letter is three times the height of the bar in pixels, and the number of its status.
 
     >>> strip_letters([[0.5, "on target"], None, [1.2, "off target"]])
-    'o $'
+    'o U'
     """
     statuses = [status for _, names in _COLOUR_STATUSES for status in names]
     return "".join(

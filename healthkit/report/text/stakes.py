@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
-from healthkit.analysis.ranking import DAYS, OFFERS_AT_FAULT, AccountHarm, RankedAccount, Ranking, RecentSales
+from healthkit.analysis.ranking import (
+    DAYS,
+    LIKELY_FROM,
+    OFFERS_AT_FAULT,
+    AccountHarm,
+    RankedAccount,
+    Ranking,
+    RecentSales,
+)
 from healthkit.report.text import figures, labels
 from healthkit.report.text.labels import Strong, join_words
 from healthkit.report.text.outlook import format_chance
@@ -35,19 +43,19 @@ def format_money(amount: Fraction, currency: str) -> str:
 def sales_phrase(sales: RecentSales) -> str:
     """Return what offers sold: a sum for each currency, and the number of orders.
 
-    >>> sales_phrase(RecentSales(823, 823, {"USD": 211824700})), sales_phrase(RecentSales(1, 0, {}))
-    ('USD 21,182 in 823 orders', '1 order, its price not known')
+    >>> sales_phrase(RecentSales(823, 823, {"USD": 211824700})), sales_phrase(RecentSales(2, 0, {}))
+    ('USD 21,182 in 823 orders', '2 orders of unknown price')
     >>> sales_phrase(RecentSales(12, 10, {"EUR": 2000000, "USD": 900000}))
-    'EUR 200 and USD 90.00 in 10 of 12 orders, the prices of the others not known'
+    'EUR 200 and USD 90.00 in 12 orders (2 of unknown price)'
     """
     orders = figures.format_quantity(sales.orders)
     if not sales.orders:
         return "no order"
     if not sales.priced_orders:
-        return f"{orders}, {'its price' if sales.orders == 1 else 'their prices'} not known"
+        return f"{orders} of unknown price"
     sums = join_words([format_money(Fraction(sales.amounts[name], _SCALE), name) for name in sorted(sales.amounts)])
     if sales.priced_orders < sales.orders:
-        return f"{sums} in {sales.priced_orders:,} of {orders}, the prices of the others not known"
+        return f"{sums} in {orders} ({sales.orders - sales.priced_orders:,} of unknown price)"
     return f"{sums} in {orders}"
 
 
@@ -73,13 +81,19 @@ def at_stake_sentence(scope: str, channel: str, sales: RecentSales, company: str
 
 
 def index_stake_note(harm: AccountHarm) -> str:
-    """Return what an account puts at stake, as a note of its row in the index; "" for one that is on target.
+    """Return what an account puts at stake, as a note of its row in the index; "" for one in no danger.
 
     >>> index_stake_note(AccountHarm("a", "US", "at risk", "x", sales=RecentSales(5, 5, {"USD": 1000000})))
     'at stake: USD 100 in 5 orders'
+    >>> index_stake_note(AccountHarm("a", "US", "on target", "x", chance=0.2, sales=RecentSales(5, 0, {})))
+    '20% chance to be off target within 30 days; at stake: 5 orders of unknown price'
     """
-    is_watched = harm.status in ("off target", "at risk") and harm.metric
-    return f"at stake: {sales_phrase(harm.sales)}" if is_watched else ""
+    at_stake = f"at stake: {sales_phrase(harm.sales)}"
+    if harm.metric and harm.status in ("off target", "at risk"):
+        return at_stake
+    if harm.chance is None or harm.chance < LIKELY_FROM:
+        return ""
+    return f"{format_chance(harm.chance)} chance to be off target within {DAYS} days; {at_stake}"
 
 
 def days_off_phrase(harm: AccountHarm) -> str:
@@ -126,7 +140,7 @@ def first_account_reason(first: RankedAccount) -> Sentence:
     >>> harm = AccountHarm("acme", "US", "at risk", "late_shipment_rate", "seller", 30, 0.41, 0.95, False,
     ...                    "account", RecentSales(558, 0, {}))
     >>> "".join(first_account_reason(RankedAccount(1, harm, 230.9)))
-    'acme has the largest expected harm: Late Shipment Rate is expected to be off target on 12 of the next 30 days (chance of any: 95%); at stake is what sold in 30 days, 558 orders, their prices not known.'
+    'acme has the largest expected harm: Late Shipment Rate is expected to be off target on 12 of the next 30 days (chance of any: 95%); at stake is what sold in 30 days, 558 orders of unknown price.'
     """  # noqa: E501 - the sentence
     return Strong(first.harm.account), f" has the largest expected harm: {harm_phrase(first.harm)}."
 
@@ -180,7 +194,7 @@ def portfolio_sales_sentence(rows: Sequence[RankedAccount]) -> str:
 
     >>> harm = AccountHarm("a", "US", "at risk", "x", sales=RecentSales(5, 5, {"USD": 1000000}))
     >>> portfolio_sales_sentence([RankedAccount(1, harm, 1.0)])
-    'At stake in all accounts off target or at risk: USD 100 in 5 orders of the last 30 days.'
+    'Sold in the last 30 days and at stake in all accounts off target or at risk: USD 100 in 5 orders.'
     """
     of_accounts = [one.harm.sales for one in rows if one.harm.status in ("off target", "at risk") and one.harm.metric]
     if not of_accounts:
@@ -190,4 +204,5 @@ def portfolio_sales_sentence(rows: Sequence[RankedAccount]) -> str:
         for name, amount in sales.amounts.items():
             amounts[name] = amounts.get(name, 0) + amount
     total = RecentSales(sum(one.orders for one in of_accounts), sum(one.priced_orders for one in of_accounts), amounts)
-    return f"At stake in all accounts off target or at risk: {sales_phrase(total)} of the last {DAYS} days."
+    where = "at stake in all accounts off target or at risk"
+    return f"Sold in the last {DAYS} days and {where}: {sales_phrase(total)}."
