@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from healthkit.analysis.ranking import AccountHarm, RecentSales
 from healthkit.metrics.policy import STATUSES_WORST_FIRST
 from healthkit.report import charts
 from healthkit.report.html import measures, sparklines
@@ -260,6 +261,28 @@ def test_of_a_measure_that_is_younger_than_half_a_year_the_last_weeks_stand_wher
     places = [[int(x) for x in re.findall(r"M(\d+) \d+v", one)] for one in (full, young)]
     assert places[0] == list(range(1, 53, 2))
     assert places[1] == places[0][-9:]
+
+
+def test_the_index_ranks_by_harm_and_says_what_is_at_stake_of_whom() -> None:
+    def row(name: str, status: str, share: float, orders: int) -> dict[str, Any]:
+        sales = RecentSales(orders, orders, {"USD": orders * 200_000})
+        harm = AccountHarm(name, "US", status, "late_shipment_rate", "seller", 30, share, share, sales=sales)
+        return portfolio_row(monthly(), f"{name}.html") | {"account": name, "status": status, "harm": harm.to_json()}
+
+    rows = [row("Small", "off target", 1.0, 16), row("Large", "at risk", 0.5, 600)]
+    html = words(portfolio_index(portfolio(rows=pd.DataFrame(rows))).html)
+    assert html.index("▲ At risk Large") < html.index("✕ Off target Small")
+    assert "Large has the largest expected harm: Late Shipment Rate is expected to be off target on 15 of the" in html
+    assert "at stake: USD 12,000 in 600 orders" in html
+    assert (
+        "Sold in the last 30 days and at stake in all accounts off target or at risk: USD 12,320 in 616 orders." in html
+    )
+
+
+def test_the_letters_of_strips_are_those_that_the_script_reads() -> None:
+    script = (Path(sparklines.__file__).parent / "index.js").read_text(encoding="utf-8")
+    assert f"LETTERS = '{sparklines._STRIP_LETTERS}'" in script
+    assert len(set(sparklines._STRIP_LETTERS)) == 75
 
 
 def test_an_index_of_failed_runs_alone_still_says_so() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import pandas as pd
 import pytest
 
+from healthkit.report.html.page import html_page
+from healthkit.report.html.portfolio import PortfolioPage, portfolio_index
 from tests.browser.axe import violations
 from tests.builders.slow import slow_after
 
@@ -82,8 +87,67 @@ def test_the_index_is_searched_and_sorted_with_no_server(opened):
     assert names.all_inner_texts() == sorted(every)
     head.press("Enter")
     assert names.all_inner_texts() == sorted(every, reverse=True)
-    page.get_by_role("button", name="Status").press("Enter")
+    page.get_by_role("button", name="Rank").press("Enter")
     assert names.all_inner_texts() == every
+    page.get_by_role("button", name="Status").press("Enter")
+    statuses = [text.strip("✕▲?✓ \n") for text in page.locator(".ix tbody .x-status .st").all_inner_texts()]
+    assert statuses == sorted(statuses, key=("Off target", "At risk", "Cannot be judged", "On target").index)
+
+
+def test_the_index_is_filtered_by_status_and_marketplace_with_the_keyboard(opened):
+    page = opened("index", viewport={"width": 1280, "height": 900})
+    shown = page.locator(".ix tbody tr:not([hidden])")
+    every = shown.count()
+    off = page.get_by_role("button", name="off target")
+    off.press("Enter")
+    assert off.get_attribute("aria-pressed") == "true"
+    assert 0 < shown.count() == page.locator(".ix tbody tr.r-off").count() < every
+    assert page.locator("p.find [role=status]").inner_text() == f"{shown.count()} of {every}"
+    page.get_by_label("Marketplace").select_option("Amazon Germany")
+    assert shown.locator(".x-account a").all_inner_texts() == ["werkstatt-lindenau"]
+    off.press("Space")
+    page.get_by_label("Marketplace").select_option("all")
+    assert shown.count() == every
+    assert page.locator("p.find [role=status]").inner_text() == ""
+    assert page.said == []
+
+
+def test_an_index_of_many_is_filtered_by_tag_and_draws_all_strips(offline_chromium, tmp_path):
+    rows = [
+        {"account": f"shop-{n:03}", "marketplace": "US", "marketplace_title": "Amazon US", "as_of": "2026-10-31",
+         "href": f"{n}.html", "csv_href": "", "status": "at risk", "metric": "late_shipment_rate", "channel": "seller",
+         "window": 30, "counted": 100, "at_fault": 3, "side": "below", "target": 0.04, "headroom": 0, "value": None,
+         "used": 0.75, "whose": "", "likely": "", "unjudged": 0, "missing": [], "why": "", "first": "", "harm": None,
+         "strips": {"late_shipment_rate seller": [[n / 100, "on target"], None, [1.2, "off target"]]}}
+        for n in range(130)
+    ]  # fmt: skip
+    tags = {"shop-007": ("late & new", "calls"), "shop-100": ("calls",)}
+    block = portfolio_index(PortfolioPage("2026-10", date(2026, 10, 31), pd.DataFrame(rows, dtype=object), tags=tags))
+    path = tmp_path / "index.html"
+    path.write_text(html_page("All", [block], is_index=True), encoding="utf-8")
+    context = offline_chromium.new_context(offline=True)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-strips=drawn]", state="attached")
+    drawn = page.locator(".ix tbody .x-strip svg")
+    assert drawn.count() == 130
+    assert drawn.nth(100).get_attribute("aria-label") == "Late Shipment Rate: 1 of 3 weeks off target"
+    # The bars of the last three weeks: 15 pixels are the limit.
+    paths = page.locator("tr:nth-child(101) .x-strip path").evaluate_all(
+        "all => all.map((one) => one.getAttribute('d'))"
+    )
+    assert paths == ["M47 24v-15", "M51 24v-18", "M0 9H52"]
+    shown = page.locator(".ix tbody tr:not([hidden]) .x-account a")
+    page.get_by_label("Tag").select_option("late & new")
+    assert shown.all_inner_texts() == ["shop-007"]
+    page.get_by_label("Tag").select_option("calls")
+    assert shown.all_inner_texts() == ["shop-007", "shop-100"]
+    assert page.locator("p.find [role=status]").inner_text() == "2 of 130"
+    assert said == []
+    context.close()
 
 
 def test_a_page_of_many_charts_is_small(opened, reports):

@@ -104,7 +104,9 @@ for (const table of document.querySelectorAll('table.ix')) {
   show();
 
   // -- order
+  const statuses = [...document.querySelectorAll('.tally [data-status]')].map((one) => one.dataset.status);
   const value = (row, name) => {
+    if (name === 'x-status') return statuses.indexOf(facts.get(row).status);
     const cell = row.querySelector(`.${name}`);
     const number = cell.dataset.value ?? (name === 'x-rank' ? cell.textContent : undefined);
     return number === undefined ? cell.textContent.trim().toLowerCase() : Number(number);
