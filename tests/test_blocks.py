@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from healthkit.analysis.ranking import AccountHarm, RecentSales
+from healthkit.analysis.ranking import AccountHarm
 from healthkit.metrics.policy import STATUSES_WORST_FIRST
 from healthkit.report import charts
 from healthkit.report.html import measures, sparklines
@@ -22,6 +22,7 @@ from healthkit.report.html.page import html_page, page_styles
 from healthkit.report.html.portfolio import PortfolioPage, portfolio_index, portfolio_row
 from healthkit.report.html.report import measure_chapters, rules_in_force, scorecard, verdict
 from healthkit.report.model import MonthlyReport
+from healthkit.schema.stakes import RecentSales
 from tests.builders.bridges import bridged
 from tests.builders.made_report import AS_OF, monthly
 from tests.builders.pages import LABELS, opened, rows_of, words

@@ -13,10 +13,11 @@ from fractions import Fraction
 import pytest
 
 from healthkit.analysis import ranking
-from healthkit.analysis.ranking import AccountHarm, RecentSales, account_harm, rank_accounts, recent_sales
+from healthkit.analysis.ranking import AccountHarm, account_harm, rank_accounts, recent_sales
 from healthkit.panels import portfolio_model
 from healthkit.report.text import stakes
 from healthkit.schema.rates_file import Rates, RatesFileError, find_rates_file, read_rates
+from healthkit.schema.stakes import RecentSales
 from tests.builders.sample import DAY, MONTH, SAMPLE
 
 

@@ -30,32 +30,16 @@ from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import PolicyError, worst_first_key
 from healthkit.metrics.scores import ScoreError
 from healthkit.schema.rates_file import Rates
+from healthkit.schema.stakes import DAYS, LIKELY_FROM, OFFERS_AT_FAULT, RecentSales
 from healthkit.schema.tables import WHOLE_ACCOUNT, collect_to_pandas
 
-DAYS = 30
-"""Days ahead over which a measure may be off target, and days back whose sales are at stake. [days]"""
 DRAWS = 500
 """Number of simulated futures for each measure; enough to rank accounts."""
 LOOKED_AT_FROM = 0.5
 """Used share of what the target allows from which a measure on target is simulated, too."""
-LIKELY_FROM = 0.1
-"""Chance to be off target on any of the days from which a measure on target ranks by its harm."""
-OFFERS_AT_FAULT = "offers at fault"
-"""Scope of a rule whose consequence meets the offers that have orders at fault."""
 VIOLATIONS = "policy_violations"
 """Open violations say nothing of the chance of a consequence; what they weigh is in the account health rating."""
 _WATCHED = ("off target", "at risk")
-
-
-class RecentSales(NamedTuple):
-    """What some offers sold in 30 days: the number of orders, and of those with a price, and sums by currency.
-
-    The sums are in ten-thousandths of the currency. Orders that were cancelled by the as-of day are left out.
-    """
-
-    orders: int
-    priced_orders: int
-    amounts: Mapping[str, int]
 
 
 NO_SALES = RecentSales(0, 0, {})

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from healthkit.analysis.ranking import (
-    DAYS,
-    LIKELY_FROM,
-    OFFERS_AT_FAULT,
-    AccountHarm,
-    RankedAccount,
-    Ranking,
-    RecentSales,
-)
 from healthkit.report.text import figures, labels
 from healthkit.report.text.labels import Strong, join_words
 from healthkit.report.text.outlook import format_chance
 from healthkit.report.text.sentences import Sentence
+from healthkit.schema.stakes import DAYS, LIKELY_FROM, OFFERS_AT_FAULT, RecentSales
+
+if TYPE_CHECKING:
+    from healthkit.analysis.ranking import AccountHarm, RankedAccount, Ranking
 
 _SCALE = 10_000
 _SCOPES = {
@@ -83,6 +79,7 @@ def at_stake_sentence(scope: str, channel: str, sales: RecentSales, company: str
 def index_stake_note(harm: AccountHarm) -> str:
     """Return what an account puts at stake, as a note of its row in the index; "" for one in no danger.
 
+    >>> from healthkit.analysis.ranking import AccountHarm
     >>> index_stake_note(AccountHarm("a", "US", "at risk", "x", sales=RecentSales(5, 5, {"USD": 1000000})))
     'at stake: USD 100 in 5 orders'
     >>> index_stake_note(AccountHarm("a", "US", "on target", "x", chance=0.2, sales=RecentSales(5, 0, {})))
@@ -99,6 +96,7 @@ def index_stake_note(harm: AccountHarm) -> str:
 def days_off_phrase(harm: AccountHarm) -> str:
     """Return how long a measure is expected to be off target in the next 30 days.
 
+    >>> from healthkit.analysis.ranking import AccountHarm
     >>> days_off_phrase(AccountHarm("a", "US", "off target", share_off=0.823, chance=1.0))
     'expected to be off target on 25 of the next 30 days'
     >>> days_off_phrase(AccountHarm("a", "US", "at risk", share_off=0.004, chance=0.02))
@@ -120,6 +118,7 @@ def days_off_phrase(harm: AccountHarm) -> str:
 def harm_phrase(harm: AccountHarm) -> str:
     """Return why an account stands where it stands: how long off target, and what that puts at stake.
 
+    >>> from healthkit.analysis.ranking import AccountHarm
     >>> harm = AccountHarm("a", "US", "off target", "late_shipment_rate", "seller", 30, 0.823, 1.0, False,
     ...                    "seller-fulfilled offers", RecentSales(700, 700, {"USD": 181674500}))
     >>> harm_phrase(harm)
@@ -137,6 +136,7 @@ def harm_phrase(harm: AccountHarm) -> str:
 def first_account_reason(first: RankedAccount) -> Sentence:
     """Return which account has the largest expected harm, and why.
 
+    >>> from healthkit.analysis.ranking import AccountHarm, RankedAccount
     >>> harm = AccountHarm("acme", "US", "at risk", "late_shipment_rate", "seller", 30, 0.41, 0.95, False,
     ...                    "account", RecentSales(558, 0, {}))
     >>> "".join(first_account_reason(RankedAccount(1, harm, 230.9)))
@@ -157,6 +157,7 @@ def reason_clause(phrase: str) -> str:
 def ranking_basis_sentence(ranking: Ranking) -> str:
     """Return how accounts were compared, and why not in money where they were compared by orders.
 
+    >>> from healthkit.analysis.ranking import Ranking
     >>> ranking_basis_sentence(Ranking((), currencies=("EUR", "USD")))
     'Order: expected harm, the orders of 30 days times the share of the next 30 days off target. Amounts in EUR and USD are not added up without a rates file, so accounts are compared by orders.'
     >>> ranking_basis_sentence(Ranking((), "USD"))
@@ -192,6 +193,7 @@ def first_line(ranking: Ranking) -> str:
 def portfolio_sales_sentence(rows: Sequence[RankedAccount]) -> str:
     """Return what all accounts off target or at risk put at stake, a sum for each currency; "" for none.
 
+    >>> from healthkit.analysis.ranking import AccountHarm, RankedAccount
     >>> harm = AccountHarm("a", "US", "at risk", "x", sales=RecentSales(5, 5, {"USD": 1000000}))
     >>> portfolio_sales_sentence([RankedAccount(1, harm, 1.0)])
     'Sold in the last 30 days and at stake in all accounts off target or at risk: USD 100 in 5 orders.'
