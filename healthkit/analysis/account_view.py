@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -18,12 +19,14 @@ from healthkit.analysis.event_effects import MeasureOrders, effects_table, find_
 from healthkit.analysis.goals import Goal, goals
 from healthkit.analysis.order_details import add_details
 from healthkit.analysis.reconcile import Reconciliation, reconcile
-from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on, roll_off_calendar
+from healthkit.analysis.rolloff import OutlookError, RollOffCalendar, counts_known_on, roll_off_calendar
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak
+from healthkit.analysis.todo import FAILING_STATUSES, Todo, find_todo
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.analysis.what_if import ScenarioResult, parse_scenario, read_scenario, run_scenario
 from healthkit.metrics import scores
+from healthkit.metrics.action_files import load_actions
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.evidence import FileCoverage
 from healthkit.metrics.policy import Policy, Rule
@@ -283,3 +286,28 @@ class AccountView:
         by = to_day(by)
         days_ahead = max(0, (by - row["as_of"].date()).days)
         return goals(self.calendar(row, days_ahead=days_ahead, new_orders=new_orders), by)
+
+    def todo(
+        self,
+        as_of: Day,
+        *,
+        verdict: AccountVerdict | None = None,
+        scored: pd.DataFrame | None = None,
+        calendars: Mapping[tuple[str, str, int], RollOffCalendar] | None = None,
+    ) -> Todo:
+        """Return what to do in the account on a day, in order: actions, orders, last days, and what each brings.
+
+        See `todo.find_todo`. `verdict`, `scored` (SCORES) and `calendars` of that day are computed if not given.
+        """
+        verdict = self.verdict(as_of) if verdict is None else verdict
+        scored = self.score(verdict.as_of) if scored is None else scored
+        if calendars is None:
+            calendars = {}
+            for _, row in scored[scored["rate"].notna()].iterrows():
+                key = row["metric"], row["channel"], int(row["window"])
+                statuses = {one.status for one in verdict.measures if (one.metric, one.channel, one.window) == key}
+                with suppress(OutlookError):
+                    calendars |= {key: self.calendar(row)} if statuses & set(FAILING_STATUSES) else {}
+        catalogue = load_actions(self.marketplace)
+        ledger, ends_on = self.ledger, self.coverage.heard_on
+        return find_todo(verdict, self.counts, self.policy, scored, calendars, ledger, catalogue, ends_on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
@@ -36,6 +37,29 @@ def goals(calendar: RollOffCalendar, by: date) -> list[Goal]:
     Each is counted exactly; 0 where the measure is on target that day anyway. Raises ScenarioError for a day outside
     the calendar.
     """
+    goal_day = _goal_day(calendar, by)
+    causes = sorted({cause for one in goal_day.orders_at_fault for cause in one.causes.split("+")})
+    return [
+        *(_goal_by_cause(goal_day, cause) for cause in causes),
+        _goal_by_orders(goal_day),
+        _goal_by_volume(goal_day),
+        _goal_by_waiting(goal_day),
+    ]
+
+
+def fewest_orders(calendar: RollOffCalendar, by: date, among: Collection[str]) -> Goal:
+    """Return the fewest of some orders to win, whole, with which the target is met on a day of a calendar.
+
+    `among` are ids of orders; others stay at fault. `many` is None where all of them together are not enough. Raises
+    ScenarioError for a day outside the calendar.
+    """
+    goal_day = _goal_day(calendar, by)
+    chosen = [one for one in goal_day.orders_at_fault if one.order_id in among]
+    return _goal_by_orders(goal_day._replace(orders_at_fault=chosen))
+
+
+def _goal_day(calendar: RollOffCalendar, by: date) -> _GoalDay:
+    """Return one day of a calendar with its orders at fault. Raises ScenarioError for a day outside the calendar."""
     place = (by - calendar.as_of).days
     if not 0 <= place < len(calendar.days):
         raise ScenarioError(f"{by} is not in the calendar: it reaches from {calendar.as_of} to {calendar.last_day}.")
@@ -49,14 +73,7 @@ def goals(calendar: RollOffCalendar, by: date) -> list[Goal]:
         )
         if enters <= day < leaves
     ]  # fmt: skip
-    goal_day = _GoalDay(calendar, by, counted, at_fault, at_fault_orders)
-    causes = sorted({cause for one in at_fault_orders for cause in one.causes.split("+")})
-    return [
-        *(_goal_by_cause(goal_day, cause) for cause in causes),
-        _goal_by_orders(goal_day),
-        _goal_by_volume(goal_day),
-        _goal_by_waiting(goal_day),
-    ]
+    return _GoalDay(calendar, by, counted, at_fault, at_fault_orders)
 
 
 class _OrderAtFault(NamedTuple):
