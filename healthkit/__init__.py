@@ -39,7 +39,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "metrics.scores": ["list_days", "score", "orders_at_fault"],
         "files": ["package_files"],
         "batch": ["cluster"],
-        "report": ["charts", "model"],
+        "report": ["charts", "model", "todo_list"],
         "report.model": ["MonthlyReport", "accounts_to_report", "last_day_of_month", "open_report"],
         "schema": ["tables"],
         "schema.marketplaces": ["find_marketplace"],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import cache
@@ -22,11 +25,13 @@ from healthkit.metrics.action_files import (
 )
 from healthkit.metrics.counts import count_orders
 from healthkit.report.text import labels
+from healthkit.report.todo_list import account_todo
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from tests import plain
 from tests.builders.ledger_rows import about, defect, order
 from tests.builders.random_ledgers import START, instant, ledger, made_policy, random_ledger, rule
+from tests.builders.sample import DAY
 from tests.builders.slow import slow_after
 
 FILES = sorted(ACTION_FOLDER.glob("*.yaml"))
@@ -202,6 +207,13 @@ def test_each_cause_of_an_order_has_its_own_last_day():
     assert items["appeal_a_to_z_claim"].needed is None
 
 
+def test_a_claim_that_only_a_list_names_may_have_been_granted_before():
+    rows = claims(date(2026, 6, 20), date(2026, 6, 20))
+    rows["defects"][0]["assumed"] = "day_from_list"
+    _, items = items_of(todo_of(rows), "order_defect_rate")
+    assert {one.order_id: one.is_latest for one in items["appeal_a_to_z_claim"].orders} == {"o000": True, "o001": False}
+
+
 def test_a_review_is_reported_until_a_hundred_days_after_the_order():
     etsy = read_action_file(ACTION_FOLDER / "etsy.yaml")
     bad = rule("negative_review_rate", "ordered_on", windows=(102,), below=Fraction(1, 100), counting={})
@@ -297,7 +309,7 @@ def clearing(measure):
     return [one for one in measure.items if one.action.kind == "clear" and one.then is not None]
 
 
-SEEDS = pytest.mark.parametrize("seed", slow_after(2, (1, 3, 0, 2, *range(4, 12))))
+SEEDS = pytest.mark.parametrize("seed", slow_after(2, (1, 6, 0, 2, 3, 4, 5, *range(7, 12))))
 
 
 @SEEDS
@@ -331,7 +343,7 @@ def test_on_target_from_is_the_day_from_which_a_ledger_without_these_orders_stay
     assert seen
 
 
-@pytest.mark.parametrize("seed", slow_after(2, (1, 3, 0, 2, *range(4, 12))))
+@pytest.mark.parametrize("seed", slow_after(2, (1, 6, 0, 2, 3, 4, 5, *range(7, 12))))
 def test_no_smaller_set_of_orders_would_do(seed):
     for rows, account, measure in random_todos(seed):
         for item in clearing(measure):
@@ -356,7 +368,7 @@ def test_all_actions_together_are_worked_out_where_none_is_enough_alone(seed):
 
 
 def test_the_random_ledgers_have_sets_that_are_enough_and_some_that_are_enough_together():
-    measures = [measure for seed in (1, 3) for *_, measure in random_todos(seed)]
+    measures = [measure for seed in (1, 6) for *_, measure in random_todos(seed)]
     assert any(item.needed and item.needed > 1 for measure in measures for item in measure.items)
     assert any(measure.together for measure in measures)
 
@@ -397,3 +409,69 @@ def test_a_figure_of_the_marketplace_that_decides_brings_nothing_that_is_not_kno
     assert measure.figure_is_reported
     assert measure.unknown == 7
     assert all(one.then is None and one.needed is None for one in measure.items)
+
+
+# -- the list and the command -------------------------------------------------------------------------------------
+
+LANTERN = "lantern-hill-lighting"
+
+
+def asked(run, sample_store, *words):
+    """The command todo on the sample, for an as-of day and accounts."""
+    return run("todo", "--data", sample_store, *words)
+
+
+@pytest.fixture(scope="module")
+def lantern(desk):
+    return account_todo(desk.account(LANTERN), DAY, draws=100)
+
+
+def test_the_list_leads_with_the_smallest_set_for_the_worst_measure(lantern):
+    first = lantern[0]
+    assert (first.measure, first.action_id, first.needed) == ("Order Defect Rate", "appeal_a_to_z_claim", 5)
+    assert first.brings.startswith("with these 5 of 11 granted 0.98% instead of 1.28%, on target from 5 November")
+    assert first.until == "by 9 November (inferred)"
+    assert [row.position for row in lantern] == list(range(1, len(lantern) + 1))
+
+
+def test_the_best_case_never_stands_alone(lantern):
+    assert all(row.likely for row in lantern if "if nothing new goes wrong" in row.brings)
+
+
+def test_failing_measures_come_first_then_files_then_what_waits_elsewhere(desk):
+    rows = account_todo(desk.account("paper-moth"), DAY, draws=20)
+    rank = {"off target": 0, "at risk": 1, "cannot be judged": 2}
+    found = [rank.get(row.status, 3) for row in rows]
+    assert found == sorted(found)
+    assert {0, 2, 3} <= set(found)
+
+
+def test_the_command_prints_the_list_as_table_csv_and_json(run, sample_store, lantern):
+    words = ("--as-of", DAY, "--account", LANTERN)
+    table = asked(run, sample_store, *words).output
+    assert "Appeal the A-to-z" in table
+    assert "As it goes on:" in table
+    assert "published nowhere" in table
+    rows = list(csv.DictReader(io.StringIO(asked(run, sample_store, *words, "--format", "csv").output)))
+    assert [(row["action_id"], row["last_day"], row["url"]) for row in rows] == [
+        (row.action_id, "" if row.last_day is None else row.last_day.isoformat(), row.url) for row in lantern
+    ]
+    assert rows[0]["order_ids"].split("; ") == [one.order_id for one in lantern[0].orders]
+    data = json.loads(asked(run, sample_store, *words, "--format", "json").output)
+    first = data[0]["orders"][0]
+    assert first["link"] == f"https://sellercentral.amazon.com/orders-v3/order/{first['order_id']}"
+    assert first["last_day"] >= "2026-10-31"
+
+
+def test_an_account_whose_files_end_earlier_is_told_which_file_to_bring(run, sample_store):
+    answer = asked(run, sample_store, "--as-of", "2026-12-31", "--account", "paper-moth", "--format", "json")
+    rows = json.loads(answer.output)
+    assert {row["kind"] for row in rows} == {"file"}
+    assert rows[0]["action"] == "Download the all-orders file and import it"
+    assert all(row["orders"] == [] and row["brings"].startswith("it tells of") for row in rows)
+
+
+def test_an_account_with_nothing_to_do_is_told_so(run, sample_store):
+    assert "Nothing is off target" in asked(run, sample_store, "--as-of", DAY, "--account", "clearbrook-bath").output
+    unknown = asked(run, sample_store, "--as-of", DAY, "--account", "nobody")
+    assert (unknown.exit_code, unknown.output.count("\n")) == (1, 1)

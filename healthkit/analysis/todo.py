@@ -26,6 +26,8 @@ from healthkit.schema.tables import Frame, Ledger, collect_to_pandas, records
 
 FAILING_STATUSES = ("off target", "at risk")
 """The statuses of measures for whose orders at fault actions are listed."""
+DAY_FROM_LIST = "day_from_list"
+"""The assumption that a cause became known on the day of the list that names it, which may be after it did."""
 MeasureKey = tuple[str, str, int]
 
 
@@ -45,13 +47,15 @@ class Standing(NamedTuple):
 class OrderToAct(NamedTuple):
     """One order that an action is about.
 
-    `last_day` is the last day on which the action is possible, as far as a number of days is known. `is_saved` says
-    whether the order is no longer at fault with this action alone: it has no other cause.
+    `last_day` is the last day on which the action is possible, as far as a number of days is known; with `is_latest`
+    the true one may be before it, because only a list names the cause, and its day is taken. `is_saved` says whether
+    the order is no longer at fault with this action alone: it has no other cause.
     """
 
     order_id: str
     last_day: date | None = None
     is_saved: bool = True
+    is_latest: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,11 +220,13 @@ class _ClearableOrders:
         }
         self._days = _days_by_cause(self._counts, calendar)
         self._worked_out: dict[str, Standing] = {}
+        assumed = self._counts.faults[self._counts.faults["assumed"].fillna("").str.contains(DAY_FROM_LIST)]
+        self._from_list = set(assumed["order_id"])
 
     def item(self, action: Action, works_out: bool) -> TodoItem:
         """Return an action that clears orders, with those for which it is still possible."""
         found = [
-            OrderToAct(order, self._last_day(action, order), causes <= set(action.causes))
+            OrderToAct(order, self._last_day(action, order), causes <= set(action.causes), order in self._from_list)
             for order, causes in self._causes.items()
             if causes & set(action.causes)
         ]
@@ -263,8 +269,8 @@ class _ClearableOrders:
         return self._worked_out[str(steps)]
 
     def together(self, items: Sequence[TodoItem]) -> Standing | None:
-        """Return the standing with all of several actions granted; None unless that needs more than one of them."""
-        open_items = [one for one in items if one.orders]
+        """Return the standing with all of several actions granted, where it takes more than one to be on target."""
+        open_items = [one for one in items if one.orders and self._row["status"] == "off target"]
         if len({one.action.causes for one in open_items}) < 2 or any(one.needed is not None for one in open_items):
             return None
         orders: dict[tuple[str, ...], list[str]] = {}

@@ -22,6 +22,7 @@ from healthkit.cli import (
     report_commands,
     score_commands,
     store_commands,
+    todo_commands,
 )
 from healthkit.cli.options import app
 from healthkit.files import temp_folders
@@ -37,6 +38,7 @@ __all__ = [
     "report_commands",
     "score_commands",
     "store_commands",
+    "todo_commands",
 ]
 
 

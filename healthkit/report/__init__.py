@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "html",
         "model",
         "text",
+        "todo_list",
         "vega_bundle",
         "workbook",
     ],

@@ -206,6 +206,26 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
     }
 
 
+def bring_file_phrase(advice: DownloadAdvice) -> str:
+    """Return what to do about a missing file, as an imperative: download it, or fill it in where there is no download.
+
+    >>> from types import SimpleNamespace as Made
+    >>> bring_file_phrase(Made(by_hand=False, title="order report"))
+    'Download the order report and import it'
+    """
+    return f"{'Fill in' if advice.by_hand else 'Download'} the {advice.title} and import it"
+
+
+def file_brings_phrase(advice: DownloadAdvice) -> str:
+    """Return what a missing file tells.
+
+    >>> from types import SimpleNamespace as Made
+    >>> file_brings_phrase(Made(evidence=("promises",), marketplace="US"))
+    'it tells of ship-by days'
+    """
+    return f"it tells of {evidence_list(advice.evidence, company_of(advice.marketplace))}"
+
+
 def _measure_labels(advice: DownloadAdvice) -> str:
     return ", ".join(metric_words(metric, company_of(advice.marketplace)).label for metric in advice.measures)
 
