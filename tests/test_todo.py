@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import cache
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from healthkit.analysis import rolloff, verdicts
-from healthkit.analysis.todo import find_todo
+from healthkit.analysis.todo import OrderToAct, find_todo
 from healthkit.metrics import scores
 from healthkit.metrics.action_files import (
     ACTION_FOLDER,
@@ -24,6 +25,10 @@ from healthkit.metrics.action_files import (
     read_action_file,
 )
 from healthkit.metrics.counts import count_orders
+from healthkit.report.html import what_to_do
+from healthkit.report.html.report import verdict_lines
+from healthkit.report.html.todo import rows_of_report
+from healthkit.report.model import open_report
 from healthkit.report.text import labels
 from healthkit.report.todo_list import account_todo
 from healthkit.schema import tables
@@ -475,3 +480,33 @@ def test_an_account_with_nothing_to_do_is_told_so(run, sample_store):
     assert "Nothing is off target" in asked(run, sample_store, "--as-of", DAY, "--account", "clearbrook-bath").output
     unknown = asked(run, sample_store, "--as-of", DAY, "--account", "nobody")
     assert (unknown.exit_code, unknown.output.count("\n")) == (1, 1)
+
+
+# -- on the page and in summaries ---------------------------------------------------------------------------------
+
+
+def test_the_page_shows_the_first_action_of_each_measure_in_at_most_three_kilobytes(desk):
+    report = open_report(desk, LANTERN, "2026-10")
+    html = what_to_do(report).html
+    assert len(html.encode()) <= 3000
+    assert html.count("<li>") == 4
+    rows = rows_of_report(report)
+    assert f"And {len(rows) - 4} more: the command todo lists them." in html
+    first = rows[0].first_orders
+    assert [f'href="{one.link}"' in html for one in first] == [True] * 3 + [False] * (len(first) - 3)
+    assert verdict_lines(report)[-1][0] == "What to do, in order"
+    assert "5 of 11 orders; by 9 November (inferred)" in verdict_lines(report)[-1][1]
+
+
+def test_the_page_of_an_account_with_nothing_to_do_has_no_such_part(desk):
+    assert what_to_do(open_report(desk, "clearbrook-bath", "2026-10")).html == ""
+
+
+def test_an_id_from_a_file_is_escaped_and_not_linked(desk):
+    report = open_report(desk, "birchway-crafts", "2026-10")
+    measure = report.todo.measures[0]
+    item = replace(measure.items[0], orders=(OrderToAct('"><script>alert(1)</script>', DAY),))
+    todo = replace(report.todo, measures=(replace(measure, items=(item,)),))
+    html = what_to_do(replace(report, todo=todo)).html
+    assert "<script>" not in html
+    assert "<a " not in html

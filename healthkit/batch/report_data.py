@@ -10,8 +10,10 @@ import pandas as pd
 
 from healthkit.report.html.portfolio import portfolio_row
 from healthkit.report.html.report import chapter_order_lists, verdict_lines
+from healthkit.report.html.todo import rows_of_report
 from healthkit.report.model import MonthlyReport
 from healthkit.report.text.outlook import likely_return_phrase
+from healthkit.report.todo_list import todo_as_data
 from healthkit.schema import tables
 
 MIME_TYPE = "application/vnd.healthkit.month+json"
@@ -37,6 +39,7 @@ class ReportData:
             "as_of": monthly.as_of.isoformat(),
             "policy": monthly.policy,
             "verdict": verdict_lines(monthly),
+            "todo": todo_as_data(rows_of_report(monthly)),
             "scores": _records(monthly.scores),
             "reported": _records(monthly.reported),
             "reconciled": [_reconciliation_as_data(one) for one in monthly.reconciled],

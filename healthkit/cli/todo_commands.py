@@ -56,7 +56,7 @@ def todo(
 
 def _account_rows(workspace: Any, verdict: Any) -> Any:
     view = workspace.account(verdict.account, verdict.marketplace)
-    return hk.todo_list.account_todo(view, verdict.as_of, draws=hk.model.SIMULATION_DRAWS, verdict=verdict)
+    return hk.todo_list.account_todo(view, verdict.as_of, verdict=verdict)
 
 
 def _print_rows(rows: list[Any], frame: Any) -> None:

@@ -20,6 +20,7 @@ from healthkit.analysis.reconcile import Reconciliation
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak_in_days
+from healthkit.analysis.todo import Todo
 from healthkit.analysis.verdicts import AccountVerdict
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import EndedRule, PolicyError, Rule
@@ -62,8 +63,9 @@ class MonthlyReport:
     Analyses, by metric, channel and window: `bridges` of rates off target or at risk explain the change since `before`,
     if both days have a rate under the same rule. `drivers` has the groups of orders with excess faults, for the worst
     window of each of these rates. `calendars` has their roll-off calendars, and `futures` their simulated futures.
-    `standings` has the streak off target of each judged measure. `at_stake` says what the offers sold that a measure
-    off target or at risk puts at stake, and `harm` what ranks the account among others.
+    `standings` has the streak off target of each judged measure, `todo` the actions that are still possible. `at_stake`
+    says what the offers sold that a measure off target or at risk puts at stake, and `harm` what ranks the account
+    among others.
 
     Figures of the marketplace: `reported` is its own figures as SCORES on `before` and `as_of`, `reconciled` compares
     our counts with them, and `states` is the rows of ACCOUNT_STATES in its newest report. `violations` has one row a
@@ -111,6 +113,7 @@ class MonthlyReport:
     event_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
     at_stake: dict[MeasureKey, Stake] = field(default_factory=dict)
     harm: AccountHarm | None = None
+    todo: Todo | None = None
 
 
 def last_day_of_month(month: str) -> date:
@@ -230,6 +233,7 @@ def _build_report(
     past = view.score(sorted(day for day in {*weeks, *history, before} if day >= view.policy.complete_from))
     past_days = past["as_of"].dt.date
     daily = past[past_days.isin(history)].reset_index(drop=True)
+    calendars = _analyse(watched, view.calendar)
     of_account = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     return MonthlyReport(
         account=view.account,
@@ -260,7 +264,7 @@ def _build_report(
         ),
         drivers=_analyse(_worst_windows(watched), view.drivers),
         standings=dict(_streaks(view, scored, daily)),
-        calendars=_analyse(watched, view.calendar),
+        calendars=calendars,
         futures=_analyse(watched, lambda row: view.simulate(row, draws=SIMULATION_DRAWS)),
         verdict=verdict,
         month_end=month_end,
@@ -269,6 +273,7 @@ def _build_report(
         event_effects=view.event_effects(as_of),
         at_stake=measures_at_stake(view, verdict),
         harm=account_harm(view, verdict),
+        todo=view.todo(as_of, verdict=verdict, scored=scored, calendars=calendars),
     )
 
 

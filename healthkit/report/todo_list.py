@@ -15,6 +15,7 @@ from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.todo import FAILING_STATUSES, MeasureTodo, OrderToAct, Todo
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
 from healthkit.ingest.downloads import recommend_downloads
+from healthkit.report.model import SIMULATION_DRAWS, MonthlyReport
 from healthkit.report.text import downloads as downloads_text
 from healthkit.report.text import labels, sentences
 from healthkit.report.text import outlook as outlook_text
@@ -75,7 +76,9 @@ class TodoRow(NamedTuple):
         return self.orders[: self.needed]
 
 
-def account_todo(view: AccountView, as_of: Day, *, draws: int, verdict: AccountVerdict | None = None) -> list[TodoRow]:
+def account_todo(
+    view: AccountView, as_of: Day, *, draws: int = SIMULATION_DRAWS, verdict: AccountVerdict | None = None
+) -> list[TodoRow]:
     """Return the rows of an account as of a day; `draws` futures say what is likely for each measure off target.
 
     Raises PolicyError for a day before the policy begins.
@@ -171,8 +174,9 @@ def _file_rows(verdict: AccountVerdict) -> Iterator[TodoRow]:
             cells = downloads_text.advice_cells(advice)
             yield TodoRow(
                 0, verdict.account, verdict.marketplace, "cannot be judged", cells["measures"], advice.measures[0], "",
-                None, downloads_text.bring_file_phrase(advice), advice.kind, "file", until=cells["days"],
-                brings=downloads_text.file_brings_phrase(advice), where=cells["place"], note=cells["note"],
+                None, downloads_text.bring_file_phrase(advice), advice.kind, "file",
+                until=labels.lowercase_first(cells["days"]), brings=downloads_text.file_brings_phrase(advice),
+                where=cells["place"], note=cells["note"],
             )  # fmt: skip
 
 
@@ -199,5 +203,22 @@ def todo_frame(rows: Sequence[TodoRow]) -> pd.DataFrame:
 
 
 def todo_as_data(rows: Sequence[TodoRow]) -> list[dict[str, Any]]:
-    """Return the rows as data for JSON: each with its orders, their pages and their last days."""
-    return [row._asdict() | {"orders": [one._asdict() for one in row.orders]} for row in rows]
+    """Return the rows as data for JSON: each with its orders, their pages and their last days; days as ISO text."""
+    return [_plain(row._asdict()) | {"orders": [_plain(one._asdict()) for one in row.orders]} for row in rows]
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in fields.items()}
+
+
+def leading_rows(rows: Sequence[TodoRow], limit: int) -> list[TodoRow]:
+    """Return the rows that a short list shows: the first of each measure, at most `limit`."""
+    first = {(row.metric, row.channel): row for row in reversed(rows)}
+    return sorted(first.values())[:limit]
+
+
+def report_todo(report: MonthlyReport) -> list[TodoRow]:
+    """Return the rows of a monthly report; none if it was built without them."""
+    if report.todo is None or report.verdict is None:
+        return []
+    return todo_rows(report.todo, report.verdict, report.calendars, report.futures)

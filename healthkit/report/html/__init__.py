@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "block": ["HtmlBlock"],
         "missing_files": ["files_to_download"],
         "reconciliation": ["reconciliation"],
+        "todo": ["what_to_do"],
         "report": ["measure_chapters", "rules_in_force", "scorecard", "verdict"],
     },
 )

@@ -72,10 +72,13 @@ def _share_encodings(spec: dict[str, Any]) -> dict[str, Any]:
 def _pack_column(values: list[Any]) -> Any:
     """Return the values of a column in a shorter form where there is one.
 
-    Equal values are written once; whole numbers at equal steps are written as the first one and the step.
+    Equal values are written once; whole numbers at equal steps are written as the first one and the step; a few texts,
+    such as colours, once each and their places as digits.
 
     >>> _pack_column([5, 7, 9]), _pack_column(["x", "x"]), _pack_column([1, 5, 2])
     ({'from': 5, 'step': 2}, {'same': 'x'}, [1, 5, 2])
+    >>> _pack_column(["var(--off)", "var(--on)", "var(--off)", "var(--off)"])
+    {'of': ['var(--off)', 'var(--on)'], 'at': '0100'}
     """
     if all(value == values[0] and type(value) is type(values[0]) for value in values):
         return {"same": values[0]}
@@ -83,4 +86,7 @@ def _pack_column(values: list[Any]) -> Any:
         step = values[1] - values[0]
         if all(value == values[0] + n * step for n, value in enumerate(values)):
             return {"from": values[0], "step": step}
+    if all(type(value) is str for value in values) and len(texts := sorted(set(values))) <= 10:
+        packed = {"of": texts, "at": "".join(str(texts.index(value)) for value in values)}
+        return min(packed, values, key=lambda one: len(json.dumps(one)))
     return values

@@ -12,6 +12,7 @@
     if (name !== 'values' || !value?.by) return value;
     const at = Object.entries(value.by).map(([key, held]) => {
       if (Array.isArray(held)) return [key, (n) => held[n]];
+      if ('of' in held) return [key, (n) => held.of[held.at[n]]];
       return [key, 'same' in held ? () => held.same : (n) => held.from + n * held.step];
     });
     return Array.from({ length: value.rows }, (_, n) => Object.fromEntries(at.map(([key, of]) => [key, of(n)])));

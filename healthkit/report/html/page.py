@@ -31,7 +31,7 @@ def html_page(
     `is_index` adds the script of the index of all accounts, which draws, filters and sorts its table.
     """
     parts, shared_spec = pack_charts(_block_html(block) for block in blocks)
-    body = Markup("\n").join(map(Markup, map(_without_table_line_ends, parts)))
+    body = Markup("\n").join(map(Markup, map(_without_line_ends, parts)))
     inline = _wrap_bundle(vega_text) if vega_text else ""
     names = "save_chart.js", "page.js", *(["index.js"] if is_index else [])
     scripts = [text for text in (inline, _minified_script(*names)) if text]
@@ -65,13 +65,14 @@ def _block_html(block: HtmlBlock | str) -> str:
     return block if isinstance(block, str) else block._repr_html_()
 
 
-def _without_table_line_ends(html: str) -> str:
-    """Return HTML without the line ends between the parts of a table, which mean nothing.
+def _without_line_ends(html: str) -> str:
+    """Return HTML without the line ends between blocks and the parts of a table, which mean nothing.
 
-    >>> _without_table_line_ends("<tr>\\n<td>a\\nb</td>\\n</tr>")
+    >>> _without_line_ends("<tr>\\n<td>a\\nb</td>\\n</tr>")
     '<tr><td>a\\nb</td></tr>'
     """
-    return re.sub(r"\n+(?=</?(?:td|th|tr|tbody|thead)\b)", "", html)
+    blocks = "td|th|tr|tbody|thead|table|section|h2|h3|p|ol|ul|li|dl|dt|dd|div|figure|figcaption"
+    return re.sub(rf"\n+(?=</?(?:{blocks})\b)", "", html)
 
 
 @cache
@@ -84,6 +85,7 @@ def read_asset(name: str) -> str:
 def _minified_css() -> str:
     """Return the style sheet without comments and blanks that mean nothing, since every page contains it."""
     css = re.sub(r"/\*.*?\*/", "", read_asset("page.css"), flags=re.S)
+    css = css.replace("& .", ".")  # In a nested rule, `&` before a class is implied.
     # Texts in quotes stay as they are.
     parts = re.split(r"""("[^"]*"|'[^']*')""", css)
     parts[::2] = [
@@ -96,11 +98,22 @@ def _minified_css() -> str:
 def _minified_script(*names: str) -> str:
     """Return scripts of a page as one, without comments and most blanks, since every page contains them."""
     script = re.sub(r"^\s*//.*\n|^\s+", "", "".join(map(read_asset, names)), flags=re.M)
-    # Only in lines without texts and regular expressions, whose blanks may mean something.
-    return "\n".join(
-        line if re.search(r"['\"`/]", line) else re.sub(r" ?([={}(),;?:]|=>|&&|\|\|) ?", r"\1", line)
-        for line in script.split("\n")
-    )
+    return "\n".join(map(_without_blanks, script.split("\n")))
+
+
+def _without_blanks(line: str) -> str:
+    """Return a line of JavaScript without the blanks around its signs, but for those in texts, where they may matter.
+
+    A line with a template, a regular expression or an escaped sign stays as it is.
+
+    >>> _without_blanks("const a = b ? 'x = y' : c; // d"), _without_blanks("const a = b ? 'x = y' : c;")
+    ("const a = b ? 'x = y' : c; // d", "const a=b?'x = y':c;")
+    """
+    if re.search(r"[`/\\]", line):
+        return line
+    parts = re.split(r"""('[^']*'|"[^"]*")""", line)
+    parts[::2] = [re.sub(r" ?([={}(),;?:]|=>|&&|\|\|) ?", r"\1", one) for one in parts[::2]]
+    return "".join(parts)
 
 
 def _wrap_bundle(bundle: str) -> str:

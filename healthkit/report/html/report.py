@@ -8,7 +8,7 @@ import pandas as pd
 
 from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.report import charts
-from healthkit.report.html import drivers, measures, missing_files, order_lists, outlook
+from healthkit.report.html import drivers, measures, missing_files, order_lists, outlook, todo
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.drivers import CaptionedChart
 from healthkit.report.html.measures import Measure
@@ -52,7 +52,7 @@ def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
 
 
 def verdict_lines(report: MonthlyReport) -> list[list[str]]:
-    """Return the sentences of the verdict as pairs of heading and plain text, with one on missing files if any."""
+    """Return the sentences of the verdict as pairs of heading and plain text, with missing files and what to do."""
     rows = measures.measures(report)
     lines = [
         [heading, sentences.plain_text(sentence)]
@@ -67,7 +67,7 @@ def verdict_lines(report: MonthlyReport) -> list[list[str]]:
                 portfolio_text.missing_files_sentence(names, missing_files.missing_file_titles(report)),
             ]
         )
-    return lines
+    return [*lines, *todo.summary_line(report)]
 
 
 def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:

@@ -26,6 +26,8 @@ INFERRED_NOTE = (
     "day on which a claim became known for that of the decision; one marked as a third party's is not confirmed by the "
     "marketplace."
 )
+IF_GRANTED_SHORT = "What a request brings holds if all named are granted; how often that is, nobody publishes."
+INFERRED_SHORT = "Inferred: counted from the day on which it became known."
 _UNSURE_DAYS = {"I": "inferred", "T": "third party"}
 """How sure the number of days of a deadline is -> the mark beside its last day."""
 
@@ -221,12 +223,12 @@ def more_phrase(more: int) -> str:
     """Return how many more rows the whole list has.
 
     >>> more_phrase(9)
-    'and 9 more: `todo` lists them'
+    'and 9 more: the command todo lists them'
     """
-    return f"and {format_number(more)} more: `todo` lists them" if more else ""
+    return f"and {format_number(more)} more: the command todo lists them" if more else ""
 
 
-def notes(rows: Iterable[TodoRow]) -> list[str]:
+def notes(rows: Iterable[TodoRow], short: bool = False) -> list[str]:
     """Return what is said under a list: what "brings" rests on, and which last days are not sure.
 
     >>> from types import SimpleNamespace as Made
@@ -236,7 +238,8 @@ def notes(rows: Iterable[TodoRow]) -> list[str]:
     rows = list(rows)
     unsure = any(row.until.endswith(f"({mark})") for row in rows for mark in _UNSURE_DAYS.values())
     requests = any(row.kind == "clear" for row in rows)
-    return [*([IF_GRANTED] if requests else []), *([INFERRED_NOTE] if unsure else [])]
+    granted, inferred = (IF_GRANTED_SHORT, INFERRED_SHORT) if short else (IF_GRANTED, INFERRED_NOTE)
+    return [*([granted] if requests else []), *([inferred] if unsure else [])]
 
 
 def step_sentence(title: str, measure: str, orders: str, last_day: str, brings: str) -> str:
