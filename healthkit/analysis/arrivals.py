@@ -7,6 +7,7 @@ what the newest days still lack is expected to arrive with the usual delays.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -21,6 +22,36 @@ MAX_ORDER_DELAY = 120
 """Longest delay considered between the clock day of an order and the day it is known. [days]"""
 
 
+class VolumeChange(NamedTuple):
+    """A change of the number of new orders: those of clock days from `since` to `until` are multiplied by `factor`."""
+
+    factor: float
+    since: date
+    until: date | None = None
+
+
+def volume_factors(changes: Iterable[VolumeChange], clock: np.ndarray) -> np.ndarray:
+    """Return by what the new orders of each clock day (a day number) are multiplied.
+
+    >>> changes = [VolumeChange(2.0, date(1970, 1, 3)), VolumeChange(0.5, date(1970, 1, 4), date(1970, 1, 4))]
+    >>> volume_factors(changes, np.arange(1, 5)).tolist()
+    [1.0, 2.0, 1.0, 2.0]
+    """
+    factors = np.ones(clock.size)
+    for change in changes:
+        factors[days_between(clock, change.since, change.until)] *= change.factor
+    return factors
+
+
+def days_between(clock: np.ndarray, since: date | None, until: date | None) -> np.ndarray:
+    """Return which day numbers lie from one day to another; None leaves an end open."""
+    first, last = (None if day is None else int(day_numbers([day])[0]) for day in (since, until))
+    inside = np.ones(clock.size, dtype=bool)
+    if first is not None:
+        inside &= clock >= first
+    return inside if last is None else inside & (clock <= last)
+
+
 class ExpectedOrders(NamedTuple):
     """Expected numbers of new orders, by the day that dates them and the day on which they become known."""
 
@@ -28,12 +59,9 @@ class ExpectedOrders(NamedTuple):
     known: np.ndarray
     expected: np.ndarray
 
-    def scale_volume(self, volume: float, since: date | None) -> ExpectedOrders:
-        """Return the expected orders, with those of clock days from `since` on multiplied by `volume`."""
-        if since is None:
-            return self
-        later = self.clock >= int(day_numbers([since])[0])
-        return self._replace(expected=np.where(later, self.expected * volume, self.expected))
+    def scale_volume(self, changes: Iterable[VolumeChange]) -> ExpectedOrders:
+        """Return the expected orders under some changes of the volume."""
+        return self._replace(expected=self.expected * volume_factors(changes, self.clock))
 
 
 @dataclass(frozen=True)

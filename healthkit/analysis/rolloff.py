@@ -6,13 +6,14 @@ later; new orders arrive at the recent pace, and none of them is at fault.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.arrivals import ExpectedOrders, fit_arrivals
+from healthkit.analysis.arrivals import ExpectedOrders, VolumeChange, fit_arrivals
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import Policy, Rule, judge
 from healthkit.metrics.scores import Intervals, MeasureIntervals, day_numbers, numbers_to_days, select_intervals
@@ -85,15 +86,15 @@ def roll_off_calendar(
     *,
     days_ahead: int | None = None,
     new_orders: bool = True,
-    volume: float = 1.0,
-    volume_since: date | None = None,
+    volume_changes: Sequence[VolumeChange] = (),
+    pace_counts: Counts | None = None,
 ) -> RollOffCalendar:
     """Return the roll-off calendar of a row of SCORES: its counts and its status on each day ahead.
 
     It starts from what was known on the day of the row. It covers `days_ahead` days, and always reaches the day on
-    which the last order known now has left the window. The rule of the row judges every day. From `volume_since` on,
-    `volume` times as many new orders are expected as lately. Raises OutlookError for a row that is not a rate, or
-    without a target.
+    which the last order known now has left the window. The rule of the row judges every day. New orders are expected as
+    lately (in `pace_counts`, by default in `counts`), under the given changes of their volume. Raises OutlookError for
+    a row that is not a rate, or without a target.
     """
     rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
     if pd.isna(row["rate"]) and row["counted"]:
@@ -112,8 +113,12 @@ def roll_off_calendar(
     at_fault = intervals.fault_intervals.count_by_day(numbers, 1, window, lag, False)[0]
     counted = intervals.counting_intervals.count_by_day(numbers, 1, window, lag, False)[0]
     if new_orders:
-        new = fit_arrivals(intervals.counting_intervals, as_of).expected_until(int(numbers[-1]))
-        more = expected_counts(new.scale_volume(volume, volume_since), numbers, window, lag)
+        usual = intervals
+        if pace_counts is not None:
+            where = (row["account"], row["marketplace"], row["channel"])
+            usual = select_intervals(counts_known_on(pace_counts, as_of), rule, *where)
+        new = fit_arrivals(usual.counting_intervals, as_of).expected_until(int(numbers[-1]))
+        more = expected_counts(new.scale_volume(volume_changes), numbers, window, lag)
         counted = counted + np.rint(more).astype(np.int64)
     days = _calendar_days(rule, numbers, counted, at_fault, intervals.fault_intervals, window, lag)
     orders = _orders_at_fault(intervals, numbers[0], window, lag)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,19 +18,23 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from healthkit.analysis.arrivals import PACE_WEEKS, VolumeChange, days_between
+from healthkit.analysis.fitted_rates import HALF_LIFE_DAYS, HISTORY_DAYS
 from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on, roll_off_calendar
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, count_orders
 from healthkit.metrics.policy import Policy, Rule, judge
+from healthkit.metrics.scores import day_numbers
 from healthkit.metrics.sides import SIDES
 from healthkit.schema import yaml_lines
-from healthkit.schema.tables import Ledger, collect_to_pandas
+from healthkit.schema.object_cache import cache_on_first_argument
+from healthkit.schema.tables import CHANNELS, Ledger, collect_to_pandas
 
 SCENARIO_STEPS = {
-    "fewer": "cause, by [percent], since [day, may be left out]: this share fewer orders at fault for a cause",
-    "cleared": "orders [ids], cause [may be left out]: claims won, feedback removed",
-    "volume": "by [percent, + or -], since [day]: more or fewer orders from a day on, as good as the others",
-    "stop_selling": "sku, since [day, may be left out]: orders of one product go, with what went wrong with them",
+    "fewer": "cause, by [percent], since, until [days, optional]: this share fewer orders at fault for a cause",
+    "cleared": "orders [ids], cause [optional]: claims won, feedback removed",
+    "volume": "by [percent, + or -], since, until [days, optional]: more or fewer orders, as good as the others",
+    "stop_selling": "sku, since, until [days, optional]: orders of one product go, with what went wrong with them",
     "target": "the share that is asked for instead [percent]",
     "window": "a window of another length [days]",
     "lag": "a window that ends this long before the day shown [days]",
@@ -45,7 +49,8 @@ class ScenarioError(ValueError):
 class ScenarioStep(NamedTuple):
     """One parsed step of a scenario.
 
-    `position` counts from 1.
+    `position` counts from 1. `since` and `until` bound the clock days of the orders that it changes, both included;
+    None leaves an end open.
     """
 
     kind: str
@@ -53,6 +58,7 @@ class ScenarioStep(NamedTuple):
     cause: str = ""
     by: Fraction = Fraction(0)
     since: date | None = None
+    until: date | None = None
     orders: tuple[str, ...] = ()
     sku: str = ""
     days: int = 0
@@ -60,13 +66,46 @@ class ScenarioStep(NamedTuple):
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """The result of a scenario: row of SCORES and calendar before and after, and the orders no longer at fault."""
+    """The result of a scenario: row of SCORES and calendar before and after, and the orders no longer at fault.
+
+    `edits` is what its steps change, from which `scenario_futures` simulates.
+    """
 
     before: pd.Series
     after: pd.Series
     calendar_before: RollOffCalendar
     calendar_after: RollOffCalendar
     orders_saved: pd.DataFrame
+    edits: ScenarioEdits
+
+
+class StoppedProduct(NamedTuple):
+    """A product that is no longer sold to orders of some days, and its shares of the orders and of those at fault."""
+
+    sku: str
+    share_of_orders: float
+    share_at_fault: float
+    since: date | None
+    until: date | None
+
+
+@dataclass(frozen=True)
+class ScenarioEdits:
+    """What the steps of a scenario change: the known counts, the rule, and what is to come.
+
+    `counts_before` are the known counts before the first step, `counts` after the last. `volume_changes`, `fewer` (the
+    steps of this kind) and `stopped` change new orders and faults to come.
+    """
+
+    counts_before: Counts
+    counts: Counts
+    rule: Rule
+    window: int
+    lag: int
+    row: pd.Series
+    volume_changes: tuple[VolumeChange, ...] = ()
+    fewer: tuple[ScenarioStep, ...] = ()
+    stopped: tuple[StoppedProduct, ...] = ()
 
 
 # -- reading a scenario -----------------------------------------------------------------------------------------
@@ -111,8 +150,8 @@ def _parse_step(position: int, data: Any) -> ScenarioStep:
         raise ScenarioError(f"{where}: there is no such step. There are: {', '.join(SCENARIO_STEPS)}.")
     if kind in ("target", "window", "lag"):
         return _parse_rule_step(kind, position, fields, where)
-    allowed = {"fewer": {"cause", "by", "since"}, "cleared": {"orders", "cause"}, "volume": {"by", "since"},
-               "stop_selling": {"sku", "since"}}[kind]  # fmt: skip
+    allowed = {"fewer": {"cause", "by", "since", "until"}, "cleared": {"orders", "cause"},
+               "volume": {"by", "since", "until"}, "stop_selling": {"sku", "since", "until"}}[kind]  # fmt: skip
     if not isinstance(fields, Mapping) or set(fields) - allowed:
         raise ScenarioError(f"{where}: it holds {', '.join(sorted(allowed))}: {SCENARIO_STEPS[kind]}.")
     needed = {"fewer": ("cause", "by"), "cleared": ("orders",), "volume": ("by",), "stop_selling": ("sku",)}[kind]
@@ -124,10 +163,13 @@ def _parse_step(position: int, data: Any) -> ScenarioStep:
         raise ScenarioError(f"{where}: {fields['by']} fewer cannot be; give 0% to 100%.")
     if kind == "volume" and not -1 <= by <= 10:
         raise ScenarioError(f"{where}: {fields['by']} cannot be; give -100% to +1000%.")
-    since = _parse_day(fields.get("since"), where)
+    since, until = (_parse_day(fields.get(name), where) for name in ("since", "until"))
+    if since is not None and until is not None and until < since:
+        raise ScenarioError(f"{where}: until {until} is before since {since}; write the earlier day as since.")
     orders = fields.get("orders", ())
     ids = (orders,) if isinstance(orders, str) else tuple(str(one) for one in orders)
-    return ScenarioStep(kind, position, str(fields.get("cause") or ""), by, since, ids, str(fields.get("sku") or ""))
+    cause, sku = (str(fields.get(name) or "") for name in ("cause", "sku"))
+    return ScenarioStep(kind, position, cause, by, since, until, ids, sku)
 
 
 def _parse_rule_step(kind: str, position: int, value: Any, step_label: str) -> ScenarioStep:
@@ -156,6 +198,8 @@ def _parse_percent(value: Any, step_label: str) -> Fraction:
 
 
 def _parse_day(value: Any, step_label: str) -> date | None:
+    if isinstance(value, datetime):
+        return value.date()
     if value is None or isinstance(value, date):
         return value
     try:
@@ -185,11 +229,7 @@ def run_scenario(
     as_of = row["as_of"].date()
     known = counts_known_on(counts, as_of)
     before = roll_off_calendar(known, policy, row, days_ahead=days_ahead, new_orders=new_orders)
-    state = _ScenarioState(
-        known, known, before.rule, int(row["window"]), (row["as_of"] - row["last_day"]).days, row, 1.0, None
-    )
-    for step in sorted(steps, key=lambda step: step.kind != "stop_selling"):  # for it counts from the orders again
-        state = _apply_step(state, step, before, ledger)
+    state = edit_measure(known, row, steps, before, ledger)
     edited = replace(policy, rules=(state.rule,), first_days={})
     edited_row = _edited_row(row, state)
     scored = _score_state(state, edited, row, as_of)
@@ -199,44 +239,48 @@ def run_scenario(
         edited_row,
         days_ahead=days_ahead,
         new_orders=new_orders,
-        volume=state.volume,
-        volume_since=state.volume_since,
+        volume_changes=state.volume_changes,
+        pace_counts=known,
     )
     saved = before.orders[~before.orders["order_id"].isin(after.orders["order_id"])]
-    return ScenarioResult(row, scored, before, after, saved.reset_index(drop=True))
+    return ScenarioResult(row, scored, before, after, saved.reset_index(drop=True), state)
 
 
-@dataclass(frozen=True)
-class _ScenarioState:
-    """The counts and the rule after some steps; new orders from `volume_since` on are multiplied by `volume`.
+def edit_measure(
+    known: Counts, row: pd.Series, steps: Iterable[ScenarioStep], before: RollOffCalendar, ledger: Ledger | None = None
+) -> ScenarioEdits:
+    """Apply the steps of a scenario to what was known on the day of a row of SCORES.
 
-    `counts_before` are the counts before the first step.
+    `before` is the roll-off calendar of the row, `ledger` the tables of the account for steps `stop_selling`. Raises
+    ScenarioError as `run_scenario` does.
     """
-
-    counts_before: Counts
-    counts: Counts
-    rule: Rule
-    window: int
-    lag: int
-    row: pd.Series
-    volume: float
-    volume_since: date | None
+    lag = (row["as_of"] - row["last_day"]).days
+    state = ScenarioEdits(known, known, before.rule, int(row["window"]), lag, row)
+    for step in in_order(steps):
+        state = apply_step(state, step, before, ledger)
+    return state
 
 
-def _apply_step(
-    state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, ledger: Ledger | None
-) -> _ScenarioState:
-    """Apply one step."""
+def in_order(steps: Iterable[ScenarioStep]) -> list[ScenarioStep]:
+    """Return the steps of a scenario in the order in which they apply: `stop_selling` counts from the orders again."""
+    return sorted(steps, key=lambda step: step.kind != "stop_selling")
+
+
+def apply_step(
+    state: ScenarioEdits, step: ScenarioStep, before: RollOffCalendar, ledger: Ledger | None
+) -> ScenarioEdits:
+    """Apply one step (see `edit_measure`)."""
     where = f"Step {step.position}, {step.kind}"
     if step.kind == "fewer":
-        return _replace_faults(state, _apply_fewer(state, step, before, where))
+        return replace(_apply_fewer(state, step, before, where), fewer=(*state.fewer, step))
     if step.kind == "cleared":
         return _replace_faults(state, _apply_cleared(state, step, where))
     if step.kind == "volume":
         since = step.since or before.as_of
         if since < before.as_of:
             raise ScenarioError(f"{where}: {since} is past; the volume changes from {before.as_of} on or later.")
-        return replace(state, volume=state.volume * float(1 + step.by), volume_since=since)
+        change = VolumeChange(float(1 + step.by), since, step.until)
+        return replace(state, volume_changes=(*state.volume_changes, change))
     if step.kind == "stop_selling":
         return _apply_stop_selling(state, step, before.as_of, ledger, where)
     if step.kind == "target":
@@ -252,7 +296,7 @@ def _replace_target(rule: Rule, share: Fraction) -> Rule:
     return Rule.model_validate(rule.model_dump() | sides)
 
 
-def _rows_of_measure(state: _ScenarioState, faults: pd.DataFrame) -> np.ndarray:
+def _rows_of_measure(state: ScenarioEdits, faults: pd.DataFrame) -> np.ndarray:
     """Return which rows of FAULTS are of the measure."""
     row = state.row
     named = {"metric": row["metric"], "basis": str(state.rule.basis), "account": row["account"],
@@ -263,36 +307,50 @@ def _rows_of_measure(state: _ScenarioState, faults: pd.DataFrame) -> np.ndarray:
     return matches
 
 
-def _replace_faults(state: _ScenarioState, faults: pd.DataFrame) -> _ScenarioState:
+def _replace_faults(state: ScenarioEdits, faults: pd.DataFrame) -> ScenarioEdits:
     return replace(state, counts=replace(state.counts, faults=faults))
 
 
-def _apply_fewer(state: _ScenarioState, step: ScenarioStep, before: RollOffCalendar, step_label: str) -> pd.DataFrame:
-    """Return FAULTS without a share of the orders at fault for a cause, now or later, spread evenly over the days."""
+def _apply_fewer(state: ScenarioEdits, step: ScenarioStep, before: RollOffCalendar, step_label: str) -> ScenarioEdits:
+    """Return the state without a share of the orders at fault for a cause, now or later, spread evenly over the days.
+
+    A cause that no order has now may have been one before, and come again.
+    """
     orders = before.orders
-    causes = sorted({cause for causes in orders["causes"] for cause in causes.split("+")})
+    causes = _distinct_causes(orders["causes"])
+    if step.cause not in causes:
+        faults = state.counts_before.faults
+        causes = sorted({*causes, *_distinct_causes(faults.loc[_rows_of_measure(state, faults), "causes"])})
     if step.cause not in causes:
         there = f"There are: {', '.join(causes)}" if causes else "No order is at fault"
         raise ScenarioError(f"{step_label}: no order of this measure is at fault for {step.cause!r}. {there}.")
     since = step.since or date.min
     begins = orders["clock_day"].min()
-    if step.since is not None and step.since > before.last_day:
-        raise ScenarioError(f"{step_label}: {step.since} is after the last day of the calendar, {before.last_day}.")
-    if step.since is not None and pd.Timestamp(step.since) < begins - pd.Timedelta(days=3650):
+    if step.since is not None and len(orders) and pd.Timestamp(step.since) < begins - pd.Timedelta(days=3650):
         raise ScenarioError(f"{step_label}: {step.since} is long before the first order at fault, of {begins.date()}.")
-    chosen = pick_saved_orders(orders, step.cause, step.by, since)
-    return _remove_causes(state, chosen, {step.cause})
+    chosen = pick_saved_orders(orders, step.cause, step.by, since, step.until)
+    return _replace_faults(state, _remove_causes(state, chosen, {step.cause})) if chosen else state
 
 
-def pick_saved_orders(orders: pd.DataFrame, cause: str, share: Fraction, since: date = date.min) -> list[str]:
-    """Select a share of the orders at fault for a cause, and return their ids.
+def _distinct_causes(causes: Iterable[str]) -> list[str]:
+    """Return the distinct causes of orders at fault, sorted."""
+    return sorted({cause for text in set(causes) for cause in text.split("+")})
+
+
+def pick_saved_orders(
+    orders: pd.DataFrame, cause: str, share: Fraction, since: date = date.min, until: date | None = None
+) -> list[str]:
+    """Select a share of the orders at fault for a cause with clock days from `since` to `until`; return their ids.
 
     The selected orders are spread evenly over the days. A larger share returns the same orders and more, so that a
     slider is monotonic.
     """
     first = np.datetime64(since, "s") if since > date.min else np.datetime64("NaT")
+    last = np.datetime64("NaT") if until is None else np.datetime64(until, "s")
     rows = zip(orders["clock_day"].to_numpy(), orders["order_id"].tolist(), orders["causes"].tolist(), strict=True)
-    having = sorted((day, name) for day, name, causes in rows if cause in causes.split("+") and not day < first)
+    having = sorted(
+        (day, name) for day, name, causes in rows if cause in causes.split("+") and not day < first and not day > last
+    )
     ordered = [name for _, name in having]
     turn = sorted(range(len(ordered)), key=_van_der_corput)
     return [ordered[place] for place in turn[: int(share * len(ordered))]]
@@ -310,7 +368,7 @@ def _van_der_corput(position: int) -> tuple[float, int]:
     return value, position
 
 
-def _remove_causes(state: _ScenarioState, order_ids: Iterable[str], causes: set[str] | None) -> pd.DataFrame:
+def _remove_causes(state: ScenarioEdits, order_ids: Iterable[str], causes: set[str] | None) -> pd.DataFrame:
     """Return FAULTS without some causes of some orders; an order with another cause stays at fault for that one."""
     faults = state.counts.faults
     hit = _rows_of_measure(state, faults) & faults["order_id"].isin(list(order_ids)).to_numpy()
@@ -323,7 +381,7 @@ def _remove_causes(state: _ScenarioState, order_ids: Iterable[str], causes: set[
     return edited[~(hit & (left == "").to_numpy())]
 
 
-def _apply_cleared(state: _ScenarioState, step: ScenarioStep, step_label: str) -> pd.DataFrame:
+def _apply_cleared(state: ScenarioEdits, step: ScenarioStep, step_label: str) -> pd.DataFrame:
     """Return FAULTS in which some orders are no longer at fault, for one cause or for any."""
     # Looked up among those there were: an earlier step may have saved an order already.
     faults = state.counts_before.faults[_rows_of_measure(state, state.counts_before.faults)]
@@ -344,45 +402,94 @@ def _apply_cleared(state: _ScenarioState, step: ScenarioStep, step_label: str) -
 
 
 def _apply_stop_selling(
-    state: _ScenarioState, step: ScenarioStep, as_of: date, ledger: Ledger | None, step_label: str
-) -> _ScenarioState:
+    state: ScenarioEdits, step: ScenarioStep, as_of: date, ledger: Ledger | None, step_label: str
+) -> ScenarioEdits:
     """Return the state without the orders of one product alone; with a future day, only the volume of new orders
     shrinks."""
     if ledger is None:
         raise ScenarioError(f"{step_label}: counts alone do not name the product of an order; use AccountView.what_if.")
-    counts, share = _count_without_product(state, step, ledger, step_label)
-    if step.since is not None and step.since > as_of:
-        return replace(state, volume=state.volume * (1 - share), volume_since=step.since)
-    return replace(state, counts=counts_known_on(counts, as_of))
-
-
-def _count_without_product(
-    state: _ScenarioState, step: ScenarioStep, ledger: Ledger, step_label: str
-) -> tuple[Counts, float]:
-    """Count an account's orders without those of one product alone from a day on; return their share of all, too."""
-    items = collect_to_pandas(ledger.items.filter(nw.col("marketplace") == state.row["marketplace"]))
-    products = items.groupby("order_id")["sku"].agg(["nunique", "first"])
-    order_ids = products.index[(products["nunique"] == 1) & (products["first"] == step.sku)]
+    orders = orders_by_product(ledger, state.row["marketplace"])
+    order_ids = orders.index[(orders["sku"] == step.sku).to_numpy()]
     if not len(order_ids):
-        known = ", ".join(sorted(items["sku"].unique())[:8])
+        known = ", ".join(sorted(set(orders["sku"].dropna()))[:8])
         raise ScenarioError(
             f"{step_label}: no order of {state.row['account']} is for {step.sku!r} alone. There are: {known}."
         )
-    removed = nw.col("order_id").is_in(list(order_ids))
-    if step.since is not None:
-        removed = removed & (nw.col("ordered_on") >= nw.lit(step.since))
-    edited = replace(ledger, orders=ledger.orders.filter(~removed.fill_null(False)))
-    return count_orders(edited, [state.rule]), len(order_ids) / max(1, len(products))
+    stopped = StoppedProduct(step.sku, *_product_shares(state, orders, order_ids, as_of), step.since, step.until)
+    change = VolumeChange(1 - stopped.share_of_orders, step.since or NO_FIRST_DAY, step.until)
+    state = replace(state, volume_changes=(*state.volume_changes, change), stopped=(*state.stopped, stopped))
+    if step.since is not None and step.since > as_of:
+        return state
+    return replace(state, counts=counts_known_on(_count_without_products(state, ledger, orders, as_of), as_of))
 
 
-def _edited_row(row: pd.Series, state: _ScenarioState) -> pd.Series:
+NO_FIRST_DAY = date(1970, 1, 1)
+"""The first day of a change that has no first day."""
+PRODUCT_WEIGHT = 2.0
+"""Weight of a product's share of orders in its share of faults, as a number of recent faults. [faults]"""
+
+
+@cache_on_first_argument()
+def orders_by_product(ledger: Ledger, marketplace: str) -> pd.DataFrame:
+    """Return the orders of an account in a marketplace by id: sku (None for several products), channel, ordered_on."""
+    here = nw.col("marketplace") == marketplace
+    items = collect_to_pandas(ledger.items.filter(here).select("order_id", "sku")).drop_duplicates()
+    items = items.drop_duplicates("order_id", keep=False).set_index("order_id")["sku"]
+    orders = collect_to_pandas(ledger.orders.filter(here).select("order_id", "channel", "ordered_on"))
+    orders = orders.drop_duplicates("order_id").set_index("order_id")
+    return orders.assign(sku=items.reindex(orders.index))
+
+
+def _product_shares(
+    state: ScenarioEdits, orders: pd.DataFrame, order_ids: pd.Index, as_of: date
+) -> tuple[float, float]:
+    """Return a product's share of the orders of the last weeks, and of those at fault, newer ones weighing more.
+
+    The share of those at fault is drawn to that of the orders, the more the fewer there are.
+    """
+    row = state.row
+    days = orders["ordered_on"]
+    recent = ((days <= pd.Timestamp(as_of)) & (days > pd.Timestamp(as_of - timedelta(weeks=PACE_WEEKS)))).to_numpy()
+    if row["channel"] in CHANNELS:
+        recent = recent & (orders["channel"] == row["channel"]).to_numpy()
+    if not recent.any():
+        recent = np.ones(len(orders), dtype=bool)
+    of_product = orders.index.isin(order_ids)
+    share = float((of_product & recent).sum() / max(1, recent.sum()))
+    faults = state.counts_before.faults
+    faults = faults[_rows_of_measure(state, faults)]
+    weights = recent_weights(faults["clock_day"], as_of) * faults["at_fault"].to_numpy()
+    bad = float(weights[faults["order_id"].isin(order_ids).to_numpy()].sum())
+    return share, (bad + PRODUCT_WEIGHT * share) / (float(weights.sum()) + PRODUCT_WEIGHT)
+
+
+def recent_weights(clock_days: pd.Series, as_of: date) -> np.ndarray:
+    """Return the weight of faults of some clock days in what is to come (see `fitted_rates.HALF_LIFE_DAYS`)."""
+    ages = day_numbers([as_of])[0] - day_numbers(clock_days)
+    return np.where((ages >= 0) & (ages < HISTORY_DAYS), 0.5 ** (ages / HALF_LIFE_DAYS), 0.0)
+
+
+def _count_without_products(state: ScenarioEdits, ledger: Ledger, orders: pd.DataFrame, as_of: date) -> Counts:
+    """Count an account's orders without those of stopped products alone that were placed on the days of each stop."""
+    placed = day_numbers(orders["ordered_on"].fillna(pd.Timestamp(NO_FIRST_DAY)))
+    removed = np.zeros(len(orders), dtype=bool)
+    for one in state.stopped:
+        if one.since is None or one.since <= as_of:
+            removed |= (orders["sku"] == one.sku).to_numpy() & days_between(placed, one.since, one.until)
+    gone = nw.col("order_id").is_in(orders.index[removed].tolist()) & (
+        nw.col("marketplace") == state.row["marketplace"]
+    )
+    return count_orders(replace(ledger, orders=ledger.orders.filter(~gone)), [state.rule])
+
+
+def _edited_row(row: pd.Series, state: ScenarioEdits) -> pd.Series:
     """Return the row for the edited window, lag and rule."""
     last = row["as_of"] - pd.Timedelta(days=state.lag)
     first = last - pd.Timedelta(days=state.window - 1)
     return pd.Series({**row.to_dict(), "window": state.window, "first_day": first, "last_day": last})
 
 
-def _score_state(state: _ScenarioState, policy: Policy, row: pd.Series, as_of: date) -> pd.Series:
+def _score_state(state: ScenarioEdits, policy: Policy, row: pd.Series, as_of: date) -> pd.Series:
     """Return the row of SCORES of the edited state, with the case `what if`."""
     counts = state.counts.for_accounts([row["account"]])
     rule = state.rule
