@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,11 +20,18 @@ from healthkit.analysis.goals import Goal, goals
 from healthkit.analysis.order_details import add_details
 from healthkit.analysis.reconcile import Reconciliation, reconcile
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar, counts_known_on, roll_off_calendar
+from healthkit.analysis.scenario_futures import ScenarioForecast, forecast_scenarios
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak
 from healthkit.analysis.todo import FAILING_STATUSES, Todo, find_todo
 from healthkit.analysis.verdicts import AccountVerdict, Row
-from healthkit.analysis.what_if import ScenarioResult, parse_scenario, read_scenario, run_scenario
+from healthkit.analysis.what_if import (
+    ScenarioResult,
+    ScenarioStep,
+    parse_scenario,
+    read_scenario,
+    run_scenario,
+)
 from healthkit.metrics import scores
 from healthkit.metrics.action_files import load_actions
 from healthkit.metrics.counts import Counts
@@ -274,12 +281,55 @@ class AccountView:
 
         `scenario` is the path of a YAML file, or the list of steps that it would hold.
         """
-        is_path = isinstance(scenario, str | Path)
-        steps = read_scenario(Path(scenario)) if is_path else parse_scenario(scenario)
+        steps = self._steps(scenario)
         ledger = self.ledger if any(step.kind == "stop_selling" for step in steps) else None
         return run_scenario(
             self.counts, self.policy, row, steps, ledger=ledger, days_ahead=days_ahead, new_orders=new_orders
         )
+
+    def simulate_scenario(
+        self, row: pd.Series, scenario: Any, *, days_ahead: int = 90, draws: int = simulation.DRAWS, seed: int = 0
+    ) -> Simulation:
+        """Simulate futures of a row of SCORES under a scenario, from the same draws as `simulate` without it.
+
+        `scenario` is as in `what_if`; an empty list of steps gives the futures of `simulate`.
+        """
+        return self.forecast_scenarios(row, [scenario], days_ahead=days_ahead, draws=draws, seed=seed)[0].simulation
+
+    def forecast_scenarios(
+        self,
+        row: pd.Series,
+        scenarios: Sequence[Any],
+        *,
+        days_ahead: int = 90,
+        draws: int = simulation.DRAWS,
+        seed: int = 0,
+        bands: bool = True,
+        calendar: RollOffCalendar | None = None,
+    ) -> list[ScenarioForecast]:
+        """Simulate a row of SCORES as it goes on and under each of some scenarios.
+
+        See `scenario_futures.forecast_scenarios`; `calendar` is the roll-off calendar of the row, if at hand.
+        """
+        as_of = row["as_of"].date()
+        parsed = [self._steps(one) for one in scenarios]
+        calendar = calendar or self.calendar(row)
+        needs_ledger = any(step.kind == "stop_selling" for steps in parsed for step in steps)
+        return forecast_scenarios(
+            simulation.forecaster(self.all_counts, as_of), self.policy, row, parsed, calendar,
+            self.counts, ledger=self.ledger if needs_ledger else None,
+            days_ahead=days_ahead, draws=draws, seed=seed, bands=bands,
+        )  # fmt: skip
+
+    @staticmethod
+    def _steps(scenario: Any) -> list[ScenarioStep]:
+        """Return the steps of a scenario: the path of a YAML file, its list of steps, or parsed steps."""
+        if isinstance(scenario, str | Path):
+            return read_scenario(Path(scenario))
+        steps = list(scenario) if isinstance(scenario, Sequence) else scenario
+        if isinstance(steps, list) and all(isinstance(step, ScenarioStep) for step in steps):
+            return steps
+        return parse_scenario(steps)
 
     def goals(self, row: pd.Series, by: Day, *, new_orders: bool = True) -> list[Goal]:
         """Return the smallest change of each kind with which the target is met on a day (see `goals.goals`)."""

@@ -9,8 +9,8 @@ faults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -141,6 +141,16 @@ class Forecaster:
 
         `account_counts` are the counts of the row's account alone, if at hand.
         """
+        inputs, fitted = self.prepare(policy, row, days_ahead=days_ahead, account_counts=account_counts)
+        return simulate_input(inputs, fitted, draws=draws, seed=seed, account=row["account"])
+
+    def prepare(
+        self, policy: Policy, row: pd.Series, *, days_ahead: int = 90, account_counts: Counts | None = None
+    ) -> tuple[SimulationInput, FittedRates]:
+        """Return the input of the simulation of a row of SCORES, and the rates fitted to its account.
+
+        A row with another window or lag is simulated in these. Raises OutlookError as `simulate` does.
+        """
         rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
         if rule is None or rule.target is None or (pd.isna(row["rate"]) and row["counted"]):
             raise OutlookError(f"{row['metric']} is not held against a target, so no future can be off it.")
@@ -155,7 +165,7 @@ class Forecaster:
         )
         intervals = select_intervals(known, rule, account, marketplace, channel)
         inputs = prepare_simulation(intervals, rule, self._as_of, int(row["window"]), lag, days_ahead, fitted)
-        return simulate_input(inputs, fitted, draws=draws, seed=seed, account=account)
+        return inputs, fitted
 
     def fit_pooled_rates(self, policies: Mapping[str, Policy]) -> None:
         """Fit in advance the pooled rates of every measure that the given policies judge."""
@@ -192,7 +202,7 @@ class FaultSlots(NamedTuple):
 
     `first` and `last` bound the days; `faults_at_rate_1` is the expected number at a rate of 1; `week` numbers the
     weeks of clock days; `counts_from` is the day from which the order itself counts if it is new, -1 if it counts
-    already.
+    already. `clock` is the clock day (day number) and `delay` the delay of the fault [days].
     """
 
     first: np.ndarray
@@ -200,6 +210,8 @@ class FaultSlots(NamedTuple):
     faults_at_rate_1: np.ndarray
     week: np.ndarray
     counts_from: np.ndarray
+    clock: np.ndarray
+    delay: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -219,6 +231,30 @@ class SimulationInput:
     share_counting: np.ndarray
     volume_variation: float
     slots: FaultSlots
+    first_clock: int = 0
+    """Day number of the first clock day of `new_orders_by_day`."""
+
+
+class InputChange(NamedTuple):
+    """How a scenario changes a simulation: what is known, the rule, and the factors of what is to come.
+
+    `counted` and `at_fault` are known, by day. `clean_orders` are factors of new orders without fault by clock day,
+    `orders` of new orders with a fault by slot, and `faults` (0 to 1) the share of the faults of these that stays.
+    """
+
+    rule: Rule
+    counted: np.ndarray
+    at_fault: np.ndarray
+    clean_orders: np.ndarray
+    orders: np.ndarray
+    faults: np.ndarray
+
+    @classmethod
+    def none(cls, inputs: SimulationInput) -> InputChange:
+        """Return the change of a scenario without steps."""
+        slots = np.ones(inputs.slots.first.size)
+        days = np.ones(inputs.new_orders_by_day.size)
+        return cls(inputs.rule, inputs.counted, inputs.at_fault, days, slots, slots)
 
 
 def prepare_simulation(
@@ -247,7 +283,8 @@ def prepare_simulation(
         of_day = ExpectedOrders(*(values[expected_orders.clock == begin + place] for values in expected_orders))
         cover[place] = expected_counts(of_day, numbers, window, lag) / clocks[place]
     places = _fault_slots(measure_stays, now, window, lag, days_ahead, fitted, begin, clocks)
-    return SimulationInput(rule, as_of, counted, at_fault, clocks, cover, _volume_variation(measure_stays, now), places)
+    uneven = _volume_variation(measure_stays, now)
+    return SimulationInput(rule, as_of, counted, at_fault, clocks, cover, uneven, places, begin)
 
 
 def _fault_slots(
@@ -290,11 +327,11 @@ def _fault_slots(
         seen = (first <= last) & (first <= days_ahead) & (last >= 0)
         pieces.append((
             np.maximum(first, 0)[seen], np.minimum(last, days_ahead)[seen], likely[at, after][seen], clock[at][seen],
-            np.where(is_new, np.maximum(first, 0), -1)[seen],
+            np.where(is_new, np.maximum(first, 0), -1)[seen], after[seen],
         ))  # fmt: skip
-    first, last, likely, clock, order = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+    first, last, likely, clock, order, delays = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     week = (clock - clock.min()) // 7 if clock.size else clock
-    return FaultSlots(first, last, likely, week, order)
+    return FaultSlots(first, last, likely, week, order, clock, delays)
 
 
 def _volume_variation(measure_stays: MeasureIntervals, now: int) -> float:
@@ -314,16 +351,44 @@ def simulate_input(
     inputs: SimulationInput, fitted: FittedRates, *, draws: int = DRAWS, seed: int = 0, account: str = ""
 ) -> Simulation:
     """Simulate futures in batches of limited size, and summarise them as a Simulation."""
+    return simulate_changes(inputs, fitted, (), draws=draws, seed=seed, account=account)[0]
+
+
+def simulate_changes(
+    inputs: SimulationInput,
+    fitted: FittedRates,
+    changes: Sequence[InputChange],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    account: str = "",
+    bands: bool = True,
+) -> list[Simulation]:
+    """Simulate futures as they go on and under each of some changes, from the same draws.
+
+    The first Simulation is that without a change, draw for draw as without any others; the others follow in order, with
+    the bands of their rates and the interval of today's where `bands` says so.
+    """
     if draws < 1:
         raise OutlookError(f"{draws} futures cannot be drawn; ask for at least 1.")
     rng = np.random.default_rng(seed)
-    off, rates = [], []
+    every = [InputChange.none(inputs), *changes]
+    off: list[list[np.ndarray]] = [[] for _ in every]
+    rates: list[list[np.ndarray]] = [[] for _ in every]
     tables = _slots_by_week(inputs.slots, rng, fitted.mean_rate * draws)
     for begin in range(0, draws, DRAWS_PER_BATCH):
-        counted, at_fault = draw_counts(inputs, fitted, min(DRAWS_PER_BATCH, draws - begin), rng, tables)
-        off.append(_is_off_target(inputs.rule, counted, at_fault))
-        rates.append(_shown_rates(inputs.rule, counted, at_fault))
-    return _summarise(inputs, np.concatenate(off), np.concatenate(rates), draws, seed, account)
+        drawn = draw_changed_counts(inputs, fitted, min(DRAWS_PER_BATCH, draws - begin), rng, changes, tables)
+        for place, (counted, at_fault) in enumerate(drawn):
+            off[place].append(_is_off_target(every[place].rule, counted, at_fault))
+            if bands or place == 0:
+                rates[place].append(_shown_rates(every[place].rule, counted, at_fault))
+    return [
+        _summarise(
+            replace(inputs, rule=one.rule, counted=one.counted, at_fault=one.at_fault),
+            np.concatenate(off[place]), np.concatenate(rates[place]) if rates[place] else None, draws, seed, account,
+        )
+        for place, one in enumerate(every)
+    ]  # fmt: skip
 
 
 def draw_counts(
@@ -336,6 +401,23 @@ def draw_counts(
     drift: float = WEEKLY_DRIFT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw futures, and return how many orders count and are at fault on each day. [futures x days]"""
+    return draw_changed_counts(inputs, fitted, draws, rng, (), tables, drift=drift)[0]
+
+
+def draw_changed_counts(
+    inputs: SimulationInput,
+    fitted: FittedRates,
+    draws: int,
+    rng: np.random.Generator,
+    changes: Sequence[InputChange],
+    tables: list[_WeekSlots] | None = None,
+    *,
+    drift: float = WEEKLY_DRIFT,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draw futures, and return the counts of `draw_counts` without a change and under each of some changes.
+
+    What a change takes away is drawn out of the same orders and faults, and what it adds is drawn beside them.
+    """
     days = inputs.counted.size
     tables = _slots_by_week(inputs.slots, rng) if tables is None else tables
     rate = rng.beta(fitted.at_fault, fitted.clean, draws)
@@ -347,36 +429,191 @@ def draw_counts(
     volume = np.ones((draws, 1))
     if inputs.volume_variation > 0:
         volume = rng.gamma(1 / inputs.volume_variation, inputs.volume_variation, (draws, 1))
-    edges = np.zeros(draws * (days + 1))
-    extra = np.zeros(draws * (days + 1))
+    plain = _FaultDays.zeros(draws, days)
+    changed = [_ChangedFaults(one, _FaultDays.zeros(draws, days)) for one in changes]
+    # Changes draw from a stream of their own, so that the futures without a change stay as they are.
+    beside = rng.spawn(1)[0]
     singles: list[_SingleFaults] = []
     for table in tables:
         many = rng.poisson(level[:, table.week] * (table.known + volume[:, 0] * table.new))
         if fitted.weights.max() == 1 and many.sum() > MULTINOMIAL_FROM * table.first.size * draws:
-            _place_faults_by_slot(table, many, days, rng, edges, extra)
+            numbers = rng.multinomial(many, table.likely)
+            plain.add_by_slot(table, numbers)
+            for one in changed:
+                one.change_by_slot(table, many, numbers, beside)
         else:
             singles.append(_place_faults_singly(table, many, days, rng, fitted.weights))
+            chance = beside.random(singles[-1].begin.size) if changed else np.zeros(0)
+            for one in changed:
+                one.remove_singly(table, singles[-1], chance)
+        for one in changed:
+            one.add_more(table, level[:, table.week] * volume[:, 0], beside, fitted.weights)
         if sum(one.begin.size for one in singles) > MAX_PENDING_FAULTS:
-            _add_faults(singles, edges, extra)
+            plain.add_singly(singles)
             singles = []
-    _add_faults(singles, edges, extra)
-    at_fault, with_fault = (
-        np.rint(both.reshape(draws, days + 1).cumsum(axis=1)[:, :days]).astype(np.int64) for both in (edges, extra)
-    )
+    plain.add_singly(singles)
     clean = np.maximum(0.0, 1 - fitted.mean_rate * float(fitted.weights.mean()))
-    coming = rng.poisson(volume * inputs.new_orders_by_day[None, :] * clean) @ inputs.share_counting
-    counted = inputs.counted[None, :] + np.rint(coming).astype(np.int64) + with_fault
-    return counted, np.minimum(inputs.at_fault[None, :] + at_fault, counted)
+    expected = volume * inputs.new_orders_by_day[None, :] * clean
+    orders = rng.poisson(expected)
+    coming = orders @ inputs.share_counting
+    results = [_total_counts(inputs.counted, inputs.at_fault, coming, plain)]
+    for one in changed:
+        moved = _change_orders(orders, expected, one.change.clean_orders, beside)
+        more = coming if moved is orders else moved @ inputs.share_counting
+        one.finish(plain)
+        results.append(_total_counts(one.change.counted, one.change.at_fault, more, one.days))
+    return results
+
+
+def _total_counts(
+    counted: np.ndarray, at_fault: np.ndarray, coming: np.ndarray, faults: _FaultDays
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many orders count and are at fault in each future: known, coming clean and coming with a fault."""
+    more_at_fault, with_fault = faults.counts()
+    total = counted[None, :] + np.rint(coming).astype(np.int64) + with_fault
+    return total, np.minimum(at_fault[None, :] + more_at_fault, total)
+
+
+def _change_orders(
+    orders: np.ndarray, expected: np.ndarray, factors: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return drawn new orders [futures x clock days] with each clock day's multiplied by a factor, in expectation."""
+    less, more = factors < 1, factors > 1
+    if not (less | more).any():
+        return orders
+    orders = orders.copy()
+    if less.any():
+        orders[:, less] = rng.binomial(orders[:, less], factors[less])
+    if more.any():
+        orders[:, more] += rng.poisson(expected[:, more] * (factors[more] - 1))
+    return orders
 
 
 class _SingleFaults(NamedTuple):
     """Single faults: the cell of day and future on which each enters and leaves, whether of a new order, and its
-    weight."""
+    weight; `place` is its slot within its week."""
 
     begin: np.ndarray
     end: np.ndarray
     is_new: np.ndarray
     weight: np.ndarray
+    place: np.ndarray
+
+    def select(self, chosen: np.ndarray) -> _SingleFaults:
+        """Return some of the faults."""
+        return _SingleFaults(*(column[chosen] for column in self))
+
+
+@dataclass
+class _FaultDays:
+    """The faults of futures as changes by day: `faults`, and `orders`, the new orders that have them.
+
+    Both have one entry a future and day, and one more at the end of each future.
+    """
+
+    draws: int
+    faults: np.ndarray
+    orders: np.ndarray
+
+    @classmethod
+    def zeros(cls, draws: int, days: int) -> _FaultDays:
+        """Return no faults."""
+        return cls(draws, np.zeros(draws * (days + 1)), np.zeros(draws * (days + 1)))
+
+    def add_singly(self, singles: Sequence[_SingleFaults]) -> None:
+        """Add the days of single faults."""
+        if not singles:
+            return
+        faults = _SingleFaults(*(np.concatenate(columns) for columns in zip(*singles, strict=True)))
+        self.faults += _changes_by_cell(faults, self.faults.size)
+        self.orders += _changes_by_cell(faults.select(faults.is_new), self.orders.size)
+
+    def add_by_slot(self, table: _WeekSlots, numbers: np.ndarray) -> None:
+        """Add the days of how many faults of each future fall on each slot of a week. [futures x slots]"""
+        for chosen, sums in ((slice(None), self.faults), (table.is_new, self.orders)):
+            sums += (numbers[:, chosen] @ table.moves(sums.size // self.draws)[chosen]).ravel()
+
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the faults, and the new orders that have them, by future and day."""
+        at_fault, with_fault = (
+            np.rint(moves.reshape(self.draws, -1).cumsum(axis=1)[:, :-1]).astype(np.int64)
+            for moves in (self.faults, self.orders)
+        )
+        return at_fault, with_fault
+
+
+def _changes_by_cell(faults: _SingleFaults, size: int) -> np.ndarray:
+    """Return by how much single faults change each cell of day and future."""
+    return np.bincount(faults.begin, faults.weight, size) - np.bincount(faults.end, faults.weight, size)
+
+
+@dataclass
+class _ChangedFaults:
+    """The faults of the same futures under a change.
+
+    `days` holds what differs from the futures without it, until `finish` adds these.
+    """
+
+    change: InputChange
+    days: _FaultDays
+    removed: list[tuple[_SingleFaults, np.ndarray]] = field(default_factory=list)
+
+    def remove_singly(self, table: _WeekSlots, singles: _SingleFaults, chance: np.ndarray) -> None:
+        """Remove single faults of a week whose `chance` (uniform in 0 to 1) is above the factors of the change."""
+        orders = np.minimum(self.change.orders[table.rows], 1.0)
+        stays = orders * self.change.faults[table.rows]
+        if (stays == 1.0).all():
+            return
+        gone = chance >= stays[singles.place]
+        if gone.any():
+            self.removed.append((singles.select(gone), (chance >= orders[singles.place])[gone]))
+
+    def change_by_slot(
+        self, table: _WeekSlots, many: np.ndarray, numbers: np.ndarray, rng: np.random.Generator
+    ) -> None:
+        """Draw again on which slots of a week the faults that stay fall, and take away those without the change.
+
+        `many` are the faults of each future, `numbers` their slots.
+        """
+        orders = np.minimum(self.change.orders[table.rows], 1.0)
+        stays = orders * self.change.faults[table.rows]
+        if (stays == 1.0).all():
+            return
+        shares = np.array([stays, orders - stays]) * table.likely  # at fault, and orders clean instead
+        left = rng.multinomial(many, np.append(shares.ravel(), max(0.0, 1 - shares.sum())))[:, : shares.size]
+        at_fault, clean = left[:, : stays.size], left[:, stays.size :]
+        moves = table.moves(self.days.faults.size // self.days.draws)
+        self.days.faults += ((at_fault - numbers) @ moves).ravel()
+        of_orders = (at_fault + clean - numbers)[:, table.is_new]
+        self.days.orders += (of_orders @ moves[table.is_new]).ravel()
+
+    def add_more(self, table: _WeekSlots, level: np.ndarray, rng: np.random.Generator, weights: np.ndarray) -> None:
+        """Add the faults of additional new orders of a week; `level` is that of new orders, by future."""
+        likely = np.where(table.is_new, table.likely * (self.change.orders[table.rows] - 1), 0.0).clip(min=0.0)
+        if not likely.any():
+            return
+        total = (table.known + table.new) * likely.sum()
+        edges = likely.cumsum() / likely.sum()
+        edges[-1] = 1.0
+        more = table._replace(edges=edges, lookup=None)
+        width = self.days.faults.size // self.days.draws
+        singles = _place_faults_singly(more, rng.poisson(level * total), width - 1, rng, weights)
+        self.days.orders += _changes_by_cell(singles, self.days.orders.size)
+        stays = rng.random(singles.begin.size) < self.change.faults[table.rows][singles.place]
+        self.days.faults += _changes_by_cell(singles.select(stays), self.days.faults.size)
+
+    def finish(self, plain: _FaultDays) -> None:
+        """Add the faults of the futures without the change, less those removed."""
+        self.days.faults += plain.faults
+        self.days.orders += plain.orders
+        if self.removed:
+            faults = _SingleFaults(
+                *(np.concatenate(columns) for columns in zip(*(one for one, _ in self.removed), strict=True))
+            )
+            orders_gone = np.concatenate([gone for _, gone in self.removed]) & faults.is_new
+            self.days.faults -= _changes_by_cell(faults, self.days.faults.size)
+            self.days.orders -= _changes_by_cell(faults.select(orders_gone), self.days.orders.size)
+            self.removed = []
 
 
 def _place_faults_singly(
@@ -389,34 +626,9 @@ def _place_faults_singly(
     else:
         place = table.lookup[rng.integers(0, LOOKUP_SIZE, future.size, dtype=np.uint16)]
     weight = weights[rng.integers(0, weights.size, future.size)] if weights.max() > 1 else np.ones(future.size)
-    return _SingleFaults(future + table.first[place], future + table.last[place] + 1, table.is_new[place], weight)
-
-
-def _add_faults(singles: list[_SingleFaults], edges: np.ndarray, extra: np.ndarray) -> None:
-    """Add the days of single faults to those of all futures."""
-    if not singles:
-        return
-    faults = _SingleFaults(*(np.concatenate(columns) for columns in zip(*singles, strict=True)))
-    for chosen, sums in ((slice(None), edges), (faults.is_new, extra)):
-        begin, end, weight = faults.begin[chosen], faults.end[chosen], faults.weight[chosen]
-        sums += np.bincount(begin, weight, sums.size) - np.bincount(end, weight, sums.size)
-
-
-def _place_faults_by_slot(
-    table: _WeekSlots,
-    fault_counts: np.ndarray,
-    days: int,
-    rng: np.random.Generator,
-    edges: np.ndarray,
-    extra: np.ndarray,
-) -> None:
-    """Draw how many faults of each future fall on each slot of a week."""
-    numbers = rng.multinomial(fault_counts, table.likely)
-    for chosen, sums in ((slice(None), edges), (table.is_new, extra)):
-        moves = np.zeros((table.first.size, days + 1))
-        np.add.at(moves, (np.arange(table.first.size), table.first), 1.0)
-        np.add.at(moves, (np.arange(table.first.size), table.last + 1), -1.0)
-        sums += (numbers[:, chosen] @ moves[chosen]).ravel()
+    return _SingleFaults(
+        future + table.first[place], future + table.last[place] + 1, table.is_new[place], weight, place
+    )
 
 
 class _WeekSlots(NamedTuple):
@@ -431,6 +643,15 @@ class _WeekSlots(NamedTuple):
     edges: np.ndarray
     lookup: np.ndarray | None
     likely: np.ndarray
+    rows: np.ndarray
+    """The positions of these slots among all."""
+
+    def moves(self, width: int) -> np.ndarray:
+        """Return by how much a fault of each slot changes each day. [slots x width]"""
+        moves = np.zeros((self.first.size, width))
+        np.add.at(moves, (np.arange(self.first.size), self.first), 1.0)
+        np.add.at(moves, (np.arange(self.first.size), self.last + 1), -1.0)
+        return moves
 
 
 def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = np.inf) -> list[_WeekSlots]:
@@ -440,7 +661,7 @@ def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = 
     """
     made = []
     for week in np.unique(slots.week):
-        mask = slots.week == week
+        mask = np.flatnonzero(slots.week == week)
         likely, is_new = slots.faults_at_rate_1[mask], slots.counts_from[mask] >= 0
         edges = likely.cumsum() / likely.sum()
         edges[-1] = 1.0
@@ -449,7 +670,7 @@ def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = 
             lookup = np.searchsorted(edges, (np.arange(LOOKUP_SIZE) + rng.random()) / LOOKUP_SIZE).astype(np.int32)
         made.append(_WeekSlots(
             int(week), float(likely[~is_new].sum()), float(likely[is_new].sum()), slots.first[mask], slots.last[mask],
-            is_new, edges, lookup, likely / likely.sum(),
+            is_new, edges, lookup, likely / likely.sum(), mask,
         ))  # fmt: skip
     return made
 
@@ -469,14 +690,14 @@ def _shown_rates(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.nd
 
 
 def _summarise(
-    inputs: SimulationInput, off: np.ndarray, rates: np.ndarray, draws: int, seed: int, account: str
+    inputs: SimulationInput, off: np.ndarray, rates: np.ndarray | None, draws: int, seed: int, account: str
 ) -> Simulation:
-    """Summarise futures as a Simulation."""
+    """Summarise futures as a Simulation; without `rates`, it has no bands and no interval."""
     days = off.shape[1]
     stamps = [inputs.as_of + timedelta(days=ahead) for ahead in range(days)]
-    some = ~np.isnan(rates).all(axis=0)
+    some = np.zeros(days, dtype=bool) if rates is None else ~np.isnan(rates).all(axis=0)
     edges = np.full((len(BANDS), days), np.nan)
-    if some.any():
+    if rates is not None and some.any():
         quantile = np.nanquantile if np.isnan(rates[:, some]).any() else np.quantile
         edges[:, some] = quantile(rates[:, some], list(BANDS.values()), axis=0)
     now = day_numbers([inputs.as_of])
@@ -500,7 +721,7 @@ def _summarise(
         },
         back_on_by_tenth={share: stamps[place] if place < days else None for share, place in when.items()},
         share_back_by_day=np.searchsorted(back, np.arange(days), side="right") / draws,
-        rate=_jeffreys_interval(inputs, seed),
+        rate=None if rates is None else _jeffreys_interval(inputs, seed),
     )
 
 

@@ -228,7 +228,7 @@ def run_scenario(
     """
     as_of = row["as_of"].date()
     known = counts_known_on(counts, as_of)
-    before = roll_off_calendar(known, policy, row, days_ahead=days_ahead, new_orders=new_orders)
+    before = roll_off_calendar(counts, policy, row, days_ahead=days_ahead, new_orders=new_orders)
     state = edit_measure(known, row, steps, before, ledger)
     edited = replace(policy, rules=(state.rule,), first_days={})
     edited_row = _edited_row(row, state)
@@ -240,7 +240,7 @@ def run_scenario(
         days_ahead=days_ahead,
         new_orders=new_orders,
         volume_changes=state.volume_changes,
-        pace_counts=known,
+        pace_counts=counts,
     )
     saved = before.orders[~before.orders["order_id"].isin(after.orders["order_id"])]
     return ScenarioResult(row, scored, before, after, saved.reset_index(drop=True), state)

@@ -1,0 +1,225 @@
+"""Simulate a measure under a scenario at the usual pace, from the same draws as the futures without it.
+
+What a scenario changes of the known orders is counted as in `what_if`; of what is to come, each step takes away or adds
+a share of the orders and faults drawn. Faults to come have the causes of the account's past faults with about the same
+delay; a product has its share of past orders and of past faults. Rates are fitted to what happened, without the
+scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from healthkit.analysis.arrivals import days_between, volume_factors
+from healthkit.analysis.fitted_rates import MAX_FAULT_DELAY
+from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on
+from healthkit.analysis.simulation import Forecaster, InputChange, Simulation, SimulationInput, simulate_changes
+from healthkit.analysis.what_if import (
+    ScenarioEdits,
+    ScenarioStep,
+    apply_step,
+    edit_measure,
+    in_order,
+    recent_weights,
+)
+from healthkit.metrics.counts import Counts
+from healthkit.metrics.policy import Policy
+from healthkit.metrics.scores import day_numbers, select_intervals
+from healthkit.schema.tables import Ledger
+
+CAUSE_DELAY_DAYS = 7.0
+"""Scale on which past faults with another delay count less for the causes of a fault to come. [days]"""
+CAUSE_WEIGHT = 2.0
+"""Weight of the causes of all past faults, whatever their delay, as a number of recent faults. [faults]"""
+
+
+class ScenarioForecast(NamedTuple):
+    """The simulated futures of a measure under a scenario, beside those without it.
+
+    `untouched` are the steps that change nothing: no order that counts or is at fault now or on a simulated day, and
+    no order or fault to come.
+    """
+
+    plain: Simulation
+    simulation: Simulation
+    untouched: tuple[ScenarioStep, ...]
+
+
+def forecast_scenarios(
+    forecaster: Forecaster,
+    policy: Policy,
+    row: pd.Series,
+    scenarios: Sequence[Sequence[ScenarioStep]],
+    calendar: RollOffCalendar,
+    counts: Counts,
+    *,
+    ledger: Ledger | None = None,
+    days_ahead: int = 90,
+    draws: int,
+    seed: int = 0,
+    bands: bool = True,
+) -> list[ScenarioForecast]:
+    """Simulate a row of SCORES as it goes on and under each of some scenarios.
+
+    `calendar` is the roll-off calendar of the row, `counts` are those of its account, and `ledger` holds the tables of
+    the account for steps `stop_selling`. Without `bands`, the bands and the interval of the scenarios'
+    Simulations are left out. A scenario without a step equals the futures without one, draw for draw. Raises
+    OutlookError for a row without a target, ScenarioError for a step that cannot be applied.
+    """
+    known = edit_measure(counts_known_on(counts, calendar.as_of), row, [], calendar)
+    inputs, fitted = forecaster.prepare(policy, row, days_ahead=days_ahead, account_counts=counts)
+    edited = [_edit_stepwise(known, inputs, fitted.mean_rate, steps, calendar, ledger) for steps in scenarios]
+    same = [place for place, one in enumerate(edited) if (one.edits.window, one.edits.lag) == (known.window, known.lag)]
+    plain, *changed = simulate_changes(
+        inputs, fitted, [edited[place].change for place in same], draws=draws, seed=seed, account=row["account"],
+        bands=bands,
+    )  # fmt: skip
+    simulated = dict(zip(same, changed, strict=True))
+    for place, one in enumerate(edited):
+        if place not in simulated:
+            simulated[place] = _simulate_other_window(
+                forecaster, policy, one.edits, counts, days_ahead, draws=draws, seed=seed, bands=bands
+            )
+    return [ScenarioForecast(plain, simulated[place], one.untouched) for place, one in enumerate(edited)]
+
+
+def _simulate_other_window(
+    forecaster: Forecaster,
+    policy: Policy,
+    edits: ScenarioEdits,
+    counts: Counts,
+    days_ahead: int,
+    *,
+    draws: int,
+    seed: int,
+    bands: bool,
+) -> Simulation:
+    """Simulate a scenario that changes the window or the lag, in which other faults are seen on other days."""
+    row = edits.row
+    last = row["as_of"] - pd.Timedelta(days=edits.lag)
+    moved = pd.Series({**row.to_dict(), "window": edits.window, "last_day": last})
+    inputs, fitted = forecaster.prepare(policy, moved, days_ahead=days_ahead, account_counts=counts)
+    change = input_change(edits, inputs, fitted.mean_rate)
+    return simulate_changes(
+        inputs, fitted, [change], draws=draws, seed=seed, account=row["account"], bands=bands
+    )[1]  # fmt: skip
+
+
+class _EditedInput(NamedTuple):
+    """A scenario applied to the input of a simulation."""
+
+    edits: ScenarioEdits
+    change: InputChange
+    untouched: tuple[ScenarioStep, ...]
+
+
+def _edit_stepwise(
+    known: ScenarioEdits,
+    inputs: SimulationInput,
+    fault_rate: float,
+    steps: Iterable[ScenarioStep],
+    calendar: RollOffCalendar,
+    ledger: Ledger | None,
+) -> _EditedInput:
+    """Apply the steps of a scenario one after the other, and collect those that change nothing."""
+    edits, change, untouched = known, InputChange.none(inputs), []
+    for step in in_order(steps):
+        after = apply_step(edits, step, calendar, ledger)
+        changed = input_change(after, inputs, fault_rate)
+        rules = [(one.window, one.lag, one.rule) for one in (edits, after)]
+        if rules[0] == rules[1] and _is_same(inputs, change, changed):
+            untouched.append(step)
+        edits, change = after, changed
+    return _EditedInput(edits, change, tuple(untouched))
+
+
+def _is_same(inputs: SimulationInput, one: InputChange, other: InputChange) -> bool:
+    """Return whether two changes leave the same known counts, orders and faults to come."""
+    come = (inputs.new_orders_by_day > 0) & (inputs.share_counting.max(axis=1, initial=0.0) > 0)
+    pairs = (
+        (one.counted, other.counted), (one.at_fault, other.at_fault), (one.orders, other.orders),
+        (one.faults, other.faults), (one.clean_orders[come], other.clean_orders[come]),
+    )  # fmt: skip
+    return all(np.array_equal(left, right) for left, right in pairs)
+
+
+def input_change(edits: ScenarioEdits, inputs: SimulationInput, fault_rate: float) -> InputChange:
+    """Return how the edits of a scenario change the input of a simulation in the same window.
+
+    `fault_rate` is the share of new orders that are expected to have a fault.
+    """
+    row, slots = edits.row, inputs.slots
+    counted, at_fault = inputs.counted, inputs.at_fault
+    if edits.counts is not edits.counts_before:
+        intervals = select_intervals(edits.counts, edits.rule, row["account"], row["marketplace"], row["channel"])
+        numbers = int(day_numbers([row["as_of"]])[0]) + np.arange(counted.size)
+        counted, at_fault = (
+            one.count_by_day(numbers, 1, edits.window, edits.lag, False)[0]
+            for one in (intervals.counting_intervals, intervals.fault_intervals)
+        )
+    clocks = inputs.first_clock + np.arange(inputs.new_orders_by_day.size)
+    is_new = slots.counts_from >= 0
+    clean_orders = volume_factors(edits.volume_changes, clocks)
+    orders = np.where(is_new, volume_factors(edits.volume_changes, slots.clock), 1.0)
+    faults = _share_without_causes(edits, inputs) if edits.fewer else np.ones(slots.clock.size)
+    for product in edits.stopped:
+        # Of the orders with a fault it has another share than of all, by which the volume has changed.
+        days = product.since, product.until
+        stays = 1 - np.array([product.share_of_orders, product.share_at_fault])
+        of_clean = (stays[0] - fault_rate * stays[1]) / max(1e-9, 1 - fault_rate)
+        clean_orders[days_between(clocks, *days)] *= max(0.0, of_clean) / max(1e-9, stays[0])
+        orders[is_new & days_between(slots.clock, *days)] *= stays[1] / max(1e-9, stays[0])
+        if product.since is None or product.since <= row["as_of"].date():
+            faults[~is_new & days_between(slots.clock, *days)] *= stays[1]
+    return InputChange(edits.rule, counted, at_fault, clean_orders, orders, faults)
+
+
+def _share_without_causes(edits: ScenarioEdits, inputs: SimulationInput) -> np.ndarray:
+    """Return the share of the faults of each slot that stays when there are fewer of some causes.
+
+    An order with two causes is saved only when both are gone.
+    """
+    combinations, by_delay = causes_by_delay(edits)
+    slots = inputs.slots
+    stays = np.ones(slots.clock.size)
+    if not combinations:
+        return stays
+    left: dict[str, np.ndarray] = {}
+    for step in edits.fewer:
+        inside = days_between(slots.clock, step.since, step.until)
+        left[step.cause] = left.get(step.cause, 1.0) * np.where(inside, float(1 - step.by), 1.0)
+    for combination, shares in zip(combinations, by_delay, strict=True):
+        saved = np.ones(slots.clock.size)
+        for cause in combination.split("+"):
+            saved = saved * (1 - left[cause]) if cause in left else np.zeros(saved.size)
+        stays -= shares[slots.delay] * saved
+    return np.clip(stays, 0.0, 1.0)
+
+
+def causes_by_delay(edits: ScenarioEdits) -> tuple[list[str], np.ndarray]:
+    """Return the combinations of causes of past faults, and the share of each among faults with each delay.
+
+    Newer faults weigh more, as do those with about the same delay; whether an order is old enough to show a delay is
+    the same for all causes of one delay. [combinations x delays]
+    """
+    row = edits.row
+    faults = select_intervals(
+        edits.counts_before, edits.rule, row["account"], row["marketplace"], row["channel"]
+    ).faults
+    faults = faults[faults["cleared_on"].isna().to_numpy()]
+    weights = recent_weights(faults["clock_day"], row["as_of"].date()) * faults["at_fault"].to_numpy()
+    combination, names = pd.factorize(faults["causes"])
+    delay = np.clip(day_numbers(faults["since"]) - day_numbers(faults["clock_day"]), 0, MAX_FAULT_DELAY)
+    size = MAX_FAULT_DELAY + 1
+    seen = np.bincount(combination * size + delay, weights, len(names) * size).reshape(len(names), size)
+    if not seen.any():
+        return [], seen
+    days = np.arange(size)
+    near = np.exp(-np.abs(days[:, None] - days[None, :]) / CAUSE_DELAY_DAYS)
+    of_all = seen.sum(axis=1, keepdims=True) / seen.sum()
+    weighed = seen @ near + CAUSE_WEIGHT * of_all
+    return [str(name) for name in names], weighed / weighed.sum(axis=0)
