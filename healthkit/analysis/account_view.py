@@ -29,6 +29,7 @@ from healthkit.analysis.what_if import (
     ScenarioResult,
     ScenarioStep,
     parse_scenario,
+    parse_step_texts,
     read_scenario,
     run_scenario,
 )
@@ -279,9 +280,9 @@ class AccountView:
     ) -> ScenarioResult:
         """Compute a row of SCORES again under a scenario (see `what_if.run_scenario`).
 
-        `scenario` is the path of a YAML file, or the list of steps that it would hold.
+        `scenario` is as `parse_steps` takes it.
         """
-        steps = self._steps(scenario)
+        steps = self.parse_steps(scenario)
         ledger = self.ledger if any(step.kind == "stop_selling" for step in steps) else None
         return run_scenario(
             self.counts, self.policy, row, steps, ledger=ledger, days_ahead=days_ahead, new_orders=new_orders
@@ -292,7 +293,7 @@ class AccountView:
     ) -> Simulation:
         """Simulate futures of a row of SCORES under a scenario, from the same draws as `simulate` without it.
 
-        `scenario` is as in `what_if`; an empty list of steps gives the futures of `simulate`.
+        `scenario` is as `parse_steps` takes it; an empty list of steps gives the futures of `simulate`.
         """
         return self.forecast_scenarios(row, [scenario], days_ahead=days_ahead, draws=draws, seed=seed)[0].simulation
 
@@ -312,7 +313,7 @@ class AccountView:
         See `scenario_futures.forecast_scenarios`; `calendar` is the roll-off calendar of the row, if at hand.
         """
         as_of = row["as_of"].date()
-        parsed = [self._steps(one) for one in scenarios]
+        parsed = [self.parse_steps(one) for one in scenarios]
         calendar = calendar or self.calendar(row)
         needs_ledger = any(step.kind == "stop_selling" for steps in parsed for step in steps)
         return forecast_scenarios(
@@ -322,13 +323,19 @@ class AccountView:
         )  # fmt: skip
 
     @staticmethod
-    def _steps(scenario: Any) -> list[ScenarioStep]:
-        """Return the steps of a scenario: the path of a YAML file, its list of steps, or parsed steps."""
+    def parse_steps(scenario: Any) -> list[ScenarioStep]:
+        """Return the steps of a scenario.
+
+        `scenario` is the path of a YAML file, the list of steps that it would hold, a list with a line of YAML for each
+        step, or a list of parsed steps. Raises ScenarioError, naming the step, for one that cannot be.
+        """
         if isinstance(scenario, str | Path):
             return read_scenario(Path(scenario))
         steps = list(scenario) if isinstance(scenario, Sequence) else scenario
         if isinstance(steps, list) and all(isinstance(step, ScenarioStep) for step in steps):
             return steps
+        if isinstance(steps, list) and all(isinstance(step, str) for step in steps):
+            return parse_step_texts(steps)
         return parse_scenario(steps)
 
     def goals(self, row: pd.Series, by: Day, *, new_orders: bool = True) -> list[Goal]:

@@ -141,6 +141,19 @@ def read_scenario(path: Path) -> list[ScenarioStep]:
         raise ScenarioError(f"{path.name}: {error}") from None
 
 
+def parse_step_texts(texts: Sequence[str]) -> list[ScenarioStep]:
+    """Parse the steps of a scenario from one line of YAML each (see `parse_scenario`).
+
+    >>> parse_step_texts(["volume: {by: 100%, since: 2026-12-01, until: 2026-12-31}"])[0].until
+    datetime.date(2026, 12, 31)
+    """
+    try:
+        lines = [yaml_lines.read_yaml_text(text, f"Step {place}") for place, text in enumerate(texts, 1)]
+    except yaml_lines.YamlError as error:
+        raise ScenarioError(str(error)) from None
+    return parse_scenario([yaml_lines.without_lines(line) for line in lines])
+
+
 def _parse_step(position: int, data: Any) -> ScenarioStep:
     if not isinstance(data, Mapping) or len(data) != 1:
         raise ScenarioError(f"Step {position} must be one of {', '.join(SCENARIO_STEPS)}, each on a line of its own.")

@@ -296,8 +296,16 @@ def what_if(
     metric: MetricOption,
     as_of: AsOfOption,
     scenario: Annotated[
-        Path, typer.Option(parser=parse_path, metavar="FILE", help="YAML file with the steps of the scenario.")
-    ],
+        Path | None, typer.Option(parser=parse_path, metavar="FILE", help="YAML file with the steps of the scenario.")
+    ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP",
+            help="One step instead of a file, as in it, with a first and a last day: "
+            "`fewer: {cause: shipped_late, by: 50%, since: 2026-11-02, until: 2026-12-31}`. Can be repeated.",
+        ),
+    ] = None,
     channel: ChannelOption = "",
     window: WindowOption = None,
     marketplace: MarketplaceOption = "",
@@ -306,20 +314,29 @@ def what_if(
     form: FormatOption = OutputFormat.table,
     data: DataOption = None,
 ) -> None:
-    """Score a measure under a scenario: fewer claims, claims won, other order volume, other rules."""
+    """Score a measure under a scenario: fewer claims, claims won, other order volume, other rules.
+
+    The best case and, by simulated futures, what is likely stand beside what they are without it.
+    """
+    if (scenario is None) == (not step):
+        raise typer.BadParameter("give either --scenario FILE or one --step or more.")
     with ErrorReporter():
         workspace, view, row = open_measure(
             data, policy, account, metric, as_of, channel=channel, window=window, marketplace=marketplace
         )
-        result = view.what_if(row, scenario, new_orders=new_orders)
+        steps = view.parse_steps(scenario or step)
+        result = view.what_if(row, steps, new_orders=new_orders)
         reason = _unjudged_reason(workspace, row)
-        likely = _likely_phrase(workspace, row, result.calendar_before, _simulate(workspace, row))
+        forecast = None
+        if {result.before["status"], result.after["status"]}.isdisjoint(hk.verdicts.UNJUDGED_STATUSES):
+            forecast = view.forecast_scenarios(row, [steps], draws=hk.model.SIMULATION_DRAWS)[0]
+        likely = _scenario_phrases(view, row, steps, result, forecast)
     return_days = [_back_on(result.before, result.calendar_before), _back_on(result.after, result.calendar_after)]
     both = hk.tables.records_to_frame([result.before, result.after], result.before.index)
     if write_answer(
         form,
-        both.assign(back_on=return_days, likely=[likely, ""]),
-        lambda: _what_if_as_data(result, return_days, likely),
+        both.assign(back_on=return_days, likely=likely),
+        lambda: _what_if_as_data(result, return_days, likely, forecast),
     ):
         return
     year = as_of.year
@@ -358,23 +375,76 @@ def what_if(
     more = f" and {len(saved) - MAX_LISTED:,} more" if len(saved) > MAX_LISTED else ""
     listed = [f"No longer at fault: {', '.join(saved[:MAX_LISTED])}{more}."] if saved else []
     print_wide(
-        f"{difference} {outlook_text.as_it_goes_on_sentence(likely)}" if likely else difference,
+        *(
+            [
+                f"{difference} {outlook_text.as_it_goes_on_sentence(likely[0])}",
+                outlook_text.with_scenario_sentence(likely[1]),
+            ]
+            if forecast
+            else [difference]
+        ),
+        *(_untouched_lines(forecast, row) if forecast else []),
         *why,
         "",
         table,
         "",
         *listed,
         *proxy_lines([result.before["proxy"], result.after["proxy"]]),
+        *([outlook_text.LIKELY_NOTE] if forecast else []),
         outlook_text.BEST_CASE_NOTE if new_orders else outlook_text.NO_NEW_ORDERS_NOTE,
     )
 
 
-def _what_if_as_data(answer: Any, back_on_days: list[date | None], likely: str) -> dict[str, Any]:
-    """Return a WhatIf as JSON data: `back_on_days` in the best case before and after, `likely` without the scenario."""
+def _scenario_phrases(view: Any, row: Any, steps: Any, result: Any, forecast: Any) -> list[str]:
+    """Return what is likely as it goes on and under a scenario; "" for a measure that cannot be judged."""
+    if forecast is None:
+        return ["", ""]
+    best = result if result.calendar_before.new_orders else view.what_if(row, steps)
+    year = result.calendar_before.as_of.year
+    return [
+        outlook_text.likely_return_phrase(forecast.plain, best.calendar_before, year),
+        outlook_text.likely_return_phrase(forecast.simulation, best.calendar_after, year),
+    ]
+
+
+def _untouched_lines(forecast: Any, row: Any) -> list[str]:
+    """Return a sentence for each step of a scenario that changes nothing."""
+    noun, year = labels.metric_words(row["metric"]).noun, row["as_of"].year
+    return [
+        outlook_text.untouched_step_sentence(
+            outlook_text.step_phrase(step, noun, year), forecast.simulation.last_day, year
+        )
+        for step in forecast.untouched
+    ]
+
+
+def _what_if_as_data(answer: Any, back_on_days: list[date | None], likely: list[str], forecast: Any) -> dict[str, Any]:
+    """Return a WhatIf as JSON data: `back_on_days` and `likely` before and after."""
     sides = {
         name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": back}
         for name, row, back in (("before", answer.before, back_on_days[0]), ("after", answer.after, back_on_days[1]))
     }
     for side in sides.values():
         side.update({name: side[name].date() for name in ("as_of", "first_day", "last_day")})
-    return {**sides, "likely": likely, "saved": answer.orders_saved["order_id"].tolist()}
+    simulations = [forecast.plain, forecast.simulation] if forecast else [None, None]
+    for side, phrase, simulation in zip(sides.values(), likely, simulations, strict=True):
+        side["likely"] = phrase
+        side["simulated"] = None if simulation is None else _simulation_as_data(simulation)
+    unchanged = [step.position for step in forecast.untouched] if forecast else []
+    saved = answer.orders_saved["order_id"].tolist()
+    return {**sides, "likely": likely[0], "saved": saved, "steps_without_effect": unchanged}
+
+
+def _simulation_as_data(simulation: Any) -> dict[str, Any]:
+    """Return the figures of simulated futures as JSON data: the chance off target by day ahead, and days of return."""
+    last = len(simulation.days) - 1
+    ahead = [days for days in (outlook_text.CHANCE_DAYS, last) if days <= last]
+    return {
+        "draws": simulation.draws,
+        "seed": simulation.seed,
+        "chance_off_target": {
+            simulation.days["day"].iloc[days].date().isoformat(): float(simulation.days["off"].iloc[days])
+            for days in ahead
+        },
+        "back_on_by_tenth": {str(tenth): day for tenth, day in simulation.back_on_by_tenth.items()},
+    }

@@ -39,15 +39,26 @@ def read_yaml(path: Path) -> Any:
     if path.exists() and not path.is_file():
         raise YamlError(f"{path.name} is no file; give the path of a YAML file.")
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LineLoader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise YamlError(f"{path.name} is not UTF-8 (byte {error.start:,}); save it as UTF-8.") from None
+    return read_yaml_text(text, path.name)
+
+
+def read_yaml_text(text: str, name: str) -> Any:
+    """Read YAML from text, as `read_yaml` does from a file; `name` is what messages call it.
+
+    >>> read_yaml_text("volume: {by: 20%}", "a step")
+    {'volume': {'by': '20%', 'line': 1}, 'line': 1}
+    """
+    try:
+        document = yaml.load(text, Loader=_LineLoader)  # noqa: S506 - a SafeLoader
         _check_size(document)
         return document
     except YamlError as error:
-        raise YamlError(f"{path.name}, {error}") from None
-    except UnicodeDecodeError as error:
-        raise YamlError(f"{path.name} is not UTF-8 (byte {error.start:,}); save it as UTF-8.") from None
+        raise YamlError(f"{name}, {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise YamlError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+        raise YamlError(f"{name} is not YAML: {' '.join(str(error).split())}") from None
 
 
 MAX_VALUES, MAX_DEPTH = 200_000, 50

@@ -27,6 +27,7 @@ from healthkit.schema.marketplaces import AMAZON
 if TYPE_CHECKING:
     from healthkit.analysis.rolloff import RollOffCalendar
     from healthkit.analysis.simulation import Simulation
+    from healthkit.analysis.what_if import ScenarioStep
 
 BEST_CASE_NOTE = "The best case: nothing new goes wrong, and orders keep coming at the pace of the last eight weeks."
 LIKELY_NOTE = (
@@ -302,6 +303,65 @@ def as_it_goes_on_sentence(phrase: str) -> str:
     'As it goes on: likely back on 24 November; 22 November if nothing new goes wrong.'
     """
     return f"As it goes on: {phrase}."
+
+
+def with_scenario_sentence(phrase: str) -> str:
+    """Return what is likely under a scenario, to state beside `as_it_goes_on_sentence`.
+
+    >>> with_scenario_sentence("likely back on 12 November; 4 November if nothing new goes wrong")
+    'With the scenario: likely back on 12 November; 4 November if nothing new goes wrong.'
+    """
+    return f"With the scenario: {phrase}."
+
+
+def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
+    """Return one step of a scenario in words, with its days.
+
+    >>> from healthkit.analysis.what_if import parse_scenario
+    >>> steps = parse_scenario([
+    ...     {"fewer": {"cause": "shipped_late", "by": "50%", "since": "2026-11-02"}},
+    ...     {"volume": {"by": "100%", "since": "2026-12-01", "until": "2026-12-31"}},
+    ...     {"stop_selling": {"sku": "LH-READ", "until": "2026-11-30"}},
+    ...     {"cleared": {"orders": ["1", "2", "3"]}}, {"target": "2%"}, {"window": 30}, {"lag": 1},
+    ... ])
+    >>> for step in steps:
+    ...     print(step_phrase(step, "order", 2026))
+    50% fewer late shipments from 2 November
+    100% more orders from 1 December to 31 December
+    LH-READ not sold until 30 November
+    3 orders won
+    a target of 2%
+    a window of 30 days
+    a window that ends 1 day before
+    """
+    days = " ".join(
+        f"{word} {format_long_day(day, year)}"
+        for word, day in (("from", step.since), ("to" if step.since else "until", step.until))
+        if day is not None
+    )
+    by = f"{float(abs(step.by) * 100):g}%"
+    phrase = {
+        "fewer": f"{by} fewer {causes_phrase(step.cause, plural=True)}",
+        "cleared": f"{format_quantity(len(step.orders), noun)} won",
+        "volume": f"{by} {'fewer' if step.by < 0 else 'more'} {noun}s",
+        "stop_selling": f"{step.sku} not sold",
+        "target": f"a target of {by}",
+        "window": f"a window of {format_quantity(step.days, 'day')}",
+        "lag": f"a window that ends {format_quantity(step.days, 'day')} before",
+    }[step.kind]
+    return f"{phrase} {days}".strip()
+
+
+def untouched_step_sentence(phrase: str, last_day: date, year: int) -> str:
+    """Return a sentence on a step (`step_phrase`) that changes nothing known and nothing to come.
+
+    >>> untouched_step_sentence("20% more orders from 1 June 2027", date(2027, 1, 29), 2026)
+    'This step changes nothing: 20% more orders from 1 June 2027. No order that counts now is touched, and none to come by 29 January 2027.'
+    """  # noqa: E501 - an example
+    return (
+        f"This step changes nothing: {phrase}. No order that counts now is touched, and none to come by "
+        f"{format_long_day(last_day, year)}."
+    )
 
 
 def burn_rate_sentence(share_used: float, pace: float, used_up_on: date | None, noun: str, year: int) -> str:
