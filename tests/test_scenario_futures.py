@@ -225,7 +225,7 @@ def test_several_batches_keep_the_plain_forecast_too(late, row, prepared):
     draws = simulation.DRAWS_PER_BATCH + 100
     alone = simulation.simulate_input(inputs, fitted, draws=draws)
     plain, *others = simulation.simulate_changes(inputs, fitted, changes, draws=draws, bands=False)
-    pd.testing.assert_frame_equal(alone.days, plain.days)
+    assert alone.days["off"].tolist() == plain.days["off"].tolist()
     again = simulation.simulate_changes(inputs, fitted, changes, draws=draws)[1:]
     for one, other in zip(others, again, strict=True):
         assert one.days["off"].tolist() == other.days["off"].tolist()

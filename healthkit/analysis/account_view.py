@@ -20,7 +20,13 @@ from healthkit.analysis.goals import Goal, goals
 from healthkit.analysis.order_details import add_details
 from healthkit.analysis.reconcile import Reconciliation, reconcile
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar, counts_known_on, roll_off_calendar
-from healthkit.analysis.scenario_futures import ScenarioForecast, forecast_scenarios
+from healthkit.analysis.scenario_futures import (
+    ScenarioForecast,
+    StrongStep,
+    candidate_steps,
+    forecast_scenarios,
+    pick_strongest,
+)
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak
 from healthkit.analysis.todo import FAILING_STATUSES, Todo, find_todo
@@ -28,6 +34,8 @@ from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.analysis.what_if import (
     ScenarioResult,
     ScenarioStep,
+    apply_step,
+    edit_measure,
     parse_scenario,
     parse_step_texts,
     read_scenario,
@@ -264,15 +272,21 @@ class AccountView:
         return roll_off_calendar(self.counts, self.policy, row, days_ahead=days_ahead, new_orders=new_orders)
 
     def simulate(
-        self, row: pd.Series, *, days_ahead: int = 90, draws: int = simulation.DRAWS, seed: int = 0
+        self,
+        row: pd.Series,
+        *,
+        days_ahead: int = 90,
+        draws: int = simulation.DRAWS,
+        seed: int = 0,
+        bands: bool = True,
     ) -> Simulation:
         """Simulate futures of a row of SCORES from what was known on the day of the row.
 
-        See `simulation.simulate_futures`.
+        See `simulation.simulate_futures`; without `bands`, it is faster and lacks those of the rates.
         """
         forecaster = simulation.forecaster(self.all_counts, row["as_of"].date())
         return forecaster.simulate(
-            self.policy, row, days_ahead=days_ahead, draws=draws, seed=seed, account_counts=self.counts
+            self.policy, row, days_ahead=days_ahead, draws=draws, seed=seed, account_counts=self.counts, bands=bands
         )
 
     def what_if(
@@ -321,6 +335,30 @@ class AccountView:
             self.counts, ledger=self.ledger if needs_ledger else None,
             days_ahead=days_ahead, draws=draws, seed=seed, bands=bands,
         )  # fmt: skip
+
+    def strongest_steps(
+        self, row: pd.Series, calendar: RollOffCalendar, *, draws: int = simulation.DRAWS, seed: int = 0
+    ) -> tuple[Simulation, list[StrongStep]]:
+        """Return the simulated futures of a row of SCORES, and the steps from the next day on that help most.
+
+        See `scenario_futures.candidate_steps` and `pick_strongest`; `calendar` is the roll-off calendar of the row.
+        """
+        known = edit_measure(counts_known_on(self.counts, calendar.as_of), row, [], calendar)
+        steps = candidate_steps(known, calendar, self.ledger)
+        if not steps:
+            return self.simulate(row, draws=draws, seed=seed, bands=False), []
+        forecasts = self.forecast_scenarios(
+            row, [[step] for step in steps], draws=draws, seed=seed, bands=False, calendar=calendar
+        )
+        strongest = []
+        for step, futures in pick_strongest(steps, forecasts):
+            # In the best case nothing new goes wrong, with less of a cause or not: only other orders move it.
+            best = calendar
+            if step.kind == "stop_selling":
+                changes = apply_step(known, step, calendar, self.ledger).volume_changes
+                best = roll_off_calendar(self.counts, self.policy, row, volume_changes=changes)
+            strongest.append(StrongStep(step, futures, best))
+        return forecasts[0].plain, strongest
 
     @staticmethod
     def parse_steps(scenario: Any) -> list[ScenarioStep]:

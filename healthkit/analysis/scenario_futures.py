@@ -9,6 +9,8 @@ scenario.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +26,9 @@ from healthkit.analysis.what_if import (
     apply_step,
     edit_measure,
     in_order,
+    products_most_at_fault,
     recent_weights,
+    slider_causes,
 )
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import Policy
@@ -35,6 +39,14 @@ CAUSE_DELAY_DAYS = 7.0
 """Scale on which past faults with another delay count less for the causes of a fault to come. [days]"""
 CAUSE_WEIGHT = 2.0
 """Weight of the causes of all past faults, whatever their delay, as a number of recent faults. [faults]"""
+
+
+CAUSES_TRIED, PRODUCTS_TRIED = 2, 1
+"""Number of causes, and of products, that are tried for the strongest steps."""
+STRONGEST_STEPS = 3
+"""Number of steps that a report names."""
+SMALLEST_EFFECT = 0.02
+"""A step that saves a smaller share of the expected days off target is not named."""
 
 
 class ScenarioForecast(NamedTuple):
@@ -66,8 +78,8 @@ def forecast_scenarios(
     """Simulate a row of SCORES as it goes on and under each of some scenarios.
 
     `calendar` is the roll-off calendar of the row, `counts` are those of its account, and `ledger` holds the tables of
-    the account for steps `stop_selling`. Without `bands`, the bands and the interval of the scenarios'
-    Simulations are left out. A scenario without a step equals the futures without one, draw for draw. Raises
+    the account for steps `stop_selling`. `bands` is as in
+    `simulation.simulate_changes`. A scenario without a step equals the futures without one, draw for draw. Raises
     OutlookError for a row without a target, ScenarioError for a step that cannot be applied.
     """
     known = edit_measure(counts_known_on(counts, calendar.as_of), row, [], calendar)
@@ -85,6 +97,45 @@ def forecast_scenarios(
                 forecaster, policy, one.edits, counts, days_ahead, draws=draws, seed=seed, bands=bands
             )
     return [ScenarioForecast(plain, simulated[place], one.untouched) for place, one in enumerate(edited)]
+
+
+class StrongStep(NamedTuple):
+    """A step and the simulated futures of a measure under it; `calendar` is its roll-off calendar, the best case."""
+
+    step: ScenarioStep
+    simulation: Simulation
+    calendar: RollOffCalendar
+
+
+def candidate_steps(known: ScenarioEdits, calendar: RollOffCalendar, ledger: Ledger) -> list[ScenarioStep]:
+    """Return the steps that are tried for a measure, from the day after its row on.
+
+    They halve each of the most frequent causes, and stop selling the product most at fault, if that lowers the rate.
+    """
+    since = calendar.as_of + timedelta(days=1)
+    halved = [ScenarioStep("fewer", 0, cause, Fraction(1, 2), since) for cause in slider_causes(calendar, CAUSES_TRIED)]
+    products = products_most_at_fault(known, ledger, calendar.as_of, PRODUCTS_TRIED)
+    return [*halved, *(ScenarioStep("stop_selling", 0, since=since, sku=sku) for sku in products)]
+
+
+def pick_strongest(
+    steps: Sequence[ScenarioStep], forecasts: Sequence[ScenarioForecast], limit: int = STRONGEST_STEPS
+) -> list[tuple[ScenarioStep, Simulation]]:
+    """Return the steps with the fewest expected days off target, the fewest first.
+
+    Steps that save less than SMALLEST_EFFECT of these days are left out.
+    """
+    pairs = [
+        (step, one.simulation)
+        for step, one in zip(steps, forecasts, strict=True)
+        if _share_off(one.simulation) < _share_off(one.plain) * (1 - SMALLEST_EFFECT)
+    ]
+    return sorted(pairs, key=lambda pair: _share_off(pair[1]))[:limit]
+
+
+def _share_off(simulation: Simulation) -> float:
+    """Return the share of simulated days on which a measure is off target."""
+    return float(simulation.days["off"].mean())
 
 
 def _simulate_other_window(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -136,13 +137,14 @@ class Forecaster:
         draws: int = DRAWS,
         seed: int = 0,
         account_counts: Counts | None = None,
+        bands: bool = True,
     ) -> Simulation:
         """Simulate futures of a row of SCORES whose day is that of the forecaster (see `simulate_futures`).
 
-        `account_counts` are the counts of the row's account alone, if at hand.
+        `account_counts` are the counts of the row's account alone, if at hand; `bands` is as in `simulate_changes`.
         """
         inputs, fitted = self.prepare(policy, row, days_ahead=days_ahead, account_counts=account_counts)
-        return simulate_input(inputs, fitted, draws=draws, seed=seed, account=row["account"])
+        return simulate_changes(inputs, fitted, (), draws=draws, seed=seed, account=row["account"], bands=bands)[0]
 
     def prepare(
         self, policy: Policy, row: pd.Series, *, days_ahead: int = 90, account_counts: Counts | None = None
@@ -366,8 +368,8 @@ def simulate_changes(
 ) -> list[Simulation]:
     """Simulate futures as they go on and under each of some changes, from the same draws.
 
-    The first Simulation is that without a change, draw for draw as without any others; the others follow in order, with
-    the bands of their rates and the interval of today's where `bands` says so.
+    The first Simulation is that without a change, draw for draw as without any others; the others follow in order.
+    Without `bands`, all lack the bands of rates and the interval of today's, which take about a third of the time.
     """
     if draws < 1:
         raise OutlookError(f"{draws} futures cannot be drawn; ask for at least 1.")
@@ -380,7 +382,7 @@ def simulate_changes(
         drawn = draw_changed_counts(inputs, fitted, min(DRAWS_PER_BATCH, draws - begin), rng, changes, tables)
         for place, (counted, at_fault) in enumerate(drawn):
             off[place].append(_is_off_target(every[place].rule, counted, at_fault))
-            if bands or place == 0:
+            if bands:
                 rates[place].append(_shown_rates(every[place].rule, counted, at_fault))
     return [
         _summarise(
@@ -456,37 +458,44 @@ def draw_changed_counts(
     expected = volume * inputs.new_orders_by_day[None, :] * clean
     orders = rng.poisson(expected)
     coming = orders @ inputs.share_counting
-    results = [_total_counts(inputs.counted, inputs.at_fault, coming, plain)]
+    new_orders = np.rint(coming).astype(np.int64) + plain.counts(plain.orders)
+    results = [_total_counts(inputs.counted, inputs.at_fault, new_orders, plain.counts(plain.faults))]
     for one in changed:
-        moved = _change_orders(orders, expected, one.change.clean_orders, beside)
-        more = coming if moved is orders else moved @ inputs.share_counting
         one.finish(plain)
-        results.append(_total_counts(one.change.counted, one.change.at_fault, more, one.days))
+        more = new_orders
+        if one.changes_orders:
+            moved = _change_orders(orders, expected, one.change.clean_orders, beside) @ inputs.share_counting
+            more = np.rint(np.maximum(moved, 0.0)).astype(np.int64) + one.days.counts(one.days.orders)
+        at_fault = one.days.counts(one.days.faults)
+        results.append(_total_counts(one.change.counted, one.change.at_fault, more, at_fault))
     return results
 
 
 def _total_counts(
-    counted: np.ndarray, at_fault: np.ndarray, coming: np.ndarray, faults: _FaultDays
+    counted: np.ndarray, at_fault: np.ndarray, more_counted: np.ndarray, more_at_fault: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many orders count and are at fault in each future: known, coming clean and coming with a fault."""
-    more_at_fault, with_fault = faults.counts()
-    total = counted[None, :] + np.rint(coming).astype(np.int64) + with_fault
+    """Return how many orders count and are at fault in each future: those known and those to come."""
+    total = counted[None, :] + more_counted
     return total, np.minimum(at_fault[None, :] + more_at_fault, total)
 
 
 def _change_orders(
     orders: np.ndarray, expected: np.ndarray, factors: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return drawn new orders [futures x clock days] with each clock day's multiplied by a factor, in expectation."""
+    """Return drawn new orders [futures x clock days] with each clock day's multiplied by a factor.
+
+    Of the orders of a day each stays with the chance of its factor: the mean and the variance are those of a binomial
+    number, which is drawn as a normal one, for only sums over many orders and days are counted.
+    """
     less, more = factors < 1, factors > 1
-    if not (less | more).any():
-        return orders
-    orders = orders.copy()
+    changed = orders.astype(float)
     if less.any():
-        orders[:, less] = rng.binomial(orders[:, less], factors[less])
+        stays, many = factors[less], orders[:, less]
+        noise = rng.standard_normal(many.shape, dtype=np.float32)
+        changed[:, less] = many * stays + np.sqrt(many * (stays * (1 - stays))) * noise
     if more.any():
-        orders[:, more] += rng.poisson(expected[:, more] * (factors[more] - 1))
-    return orders
+        changed[:, more] += rng.poisson(expected[:, more] * (factors[more] - 1))
+    return changed
 
 
 class _SingleFaults(NamedTuple):
@@ -533,13 +542,9 @@ class _FaultDays:
         for chosen, sums in ((slice(None), self.faults), (table.is_new, self.orders)):
             sums += (numbers[:, chosen] @ table.moves(sums.size // self.draws)[chosen]).ravel()
 
-    def counts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the faults, and the new orders that have them, by future and day."""
-        at_fault, with_fault = (
-            np.rint(moves.reshape(self.draws, -1).cumsum(axis=1)[:, :-1]).astype(np.int64)
-            for moves in (self.faults, self.orders)
-        )
-        return at_fault, with_fault
+    def counts(self, moves: np.ndarray) -> np.ndarray:
+        """Return the faults, or the new orders that have them, by future and day."""
+        return np.rint(moves.reshape(self.draws, -1).cumsum(axis=1)[:, :-1]).astype(np.int64)
 
 
 def _changes_by_cell(faults: _SingleFaults, size: int) -> np.ndarray:
@@ -557,6 +562,11 @@ class _ChangedFaults:
     change: InputChange
     days: _FaultDays
     removed: list[tuple[_SingleFaults, np.ndarray]] = field(default_factory=list)
+
+    @cached_property
+    def changes_orders(self) -> bool:
+        """Whether other new orders come, not only other faults of the same orders."""
+        return bool((self.change.clean_orders != 1).any() or (self.change.orders != 1).any())
 
     def remove_singly(self, table: _WeekSlots, singles: _SingleFaults, chance: np.ndarray) -> None:
         """Remove single faults of a week whose `chance` (uniform in 0 to 1) is above the factors of the change."""
@@ -605,14 +615,16 @@ class _ChangedFaults:
     def finish(self, plain: _FaultDays) -> None:
         """Add the faults of the futures without the change, less those removed."""
         self.days.faults += plain.faults
-        self.days.orders += plain.orders
+        if self.changes_orders:
+            self.days.orders += plain.orders
         if self.removed:
             faults = _SingleFaults(
                 *(np.concatenate(columns) for columns in zip(*(one for one, _ in self.removed), strict=True))
             )
-            orders_gone = np.concatenate([gone for _, gone in self.removed]) & faults.is_new
             self.days.faults -= _changes_by_cell(faults, self.days.faults.size)
-            self.days.orders -= _changes_by_cell(faults.select(orders_gone), self.days.orders.size)
+            if self.changes_orders:
+                orders_gone = np.concatenate([gone for _, gone in self.removed]) & faults.is_new
+                self.days.orders -= _changes_by_cell(faults.select(orders_gone), self.days.orders.size)
             self.removed = []
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -421,59 +421,104 @@ def _apply_stop_selling(
     shrinks."""
     if ledger is None:
         raise ScenarioError(f"{step_label}: counts alone do not name the product of an order; use AccountView.what_if.")
-    orders = orders_by_product(ledger, state.row["marketplace"])
-    order_ids = orders.index[(orders["sku"] == step.sku).to_numpy()]
-    if not len(order_ids):
-        known = ", ".join(sorted(set(orders["sku"].dropna()))[:8])
+    products = orders_by_product(ledger, state.row["marketplace"])
+    code = products.names.get_indexer([step.sku])[0]
+    if code < 0:
+        known = ", ".join(sorted(products.names)[:8])
         raise ScenarioError(
             f"{step_label}: no order of {state.row['account']} is for {step.sku!r} alone. There are: {known}."
         )
-    stopped = StoppedProduct(step.sku, *_product_shares(state, orders, order_ids, as_of), step.since, step.until)
+    shares = _product_shares(state, products, as_of)
+    stopped = StoppedProduct(step.sku, float(shares[0][code]), float(shares[1][code]), step.since, step.until)
     change = VolumeChange(1 - stopped.share_of_orders, step.since or NO_FIRST_DAY, step.until)
     state = replace(state, volume_changes=(*state.volume_changes, change), stopped=(*state.stopped, stopped))
     if step.since is not None and step.since > as_of:
         return state
-    return replace(state, counts=counts_known_on(_count_without_products(state, ledger, orders, as_of), as_of))
+    return replace(state, counts=counts_known_on(_count_without_products(state, ledger, products, as_of), as_of))
 
 
 NO_FIRST_DAY = date(1970, 1, 1)
 """The first day of a change that has no first day."""
+LOWER_RATE = 0.1
+"""A product is not named as most at fault unless the rate is lower by this share without it."""
 PRODUCT_WEIGHT = 2.0
 """Weight of a product's share of orders in its share of faults, as a number of recent faults. [faults]"""
 
 
+class OrdersByProduct(NamedTuple):
+    """The orders of an account in one marketplace: id, product, channel and day number on which each was placed.
+
+    `product` is the position of the only product of the order in `names` (sku), -1 for several; `placed` is 0 where the
+    day is not known.
+    """
+
+    order_ids: pd.Index
+    names: pd.Index
+    product: np.ndarray
+    channel: np.ndarray
+    placed: np.ndarray
+
+
 @cache_on_first_argument()
-def orders_by_product(ledger: Ledger, marketplace: str) -> pd.DataFrame:
-    """Return the orders of an account in a marketplace by id: sku (None for several products), channel, ordered_on."""
+def orders_by_product(ledger: Ledger, marketplace: str) -> OrdersByProduct:
+    """Return the orders of an account in a marketplace with the product that each is for alone."""
     here = nw.col("marketplace") == marketplace
     items = collect_to_pandas(ledger.items.filter(here).select("order_id", "sku")).drop_duplicates()
-    items = items.drop_duplicates("order_id", keep=False).set_index("order_id")["sku"]
+    items = items.drop_duplicates("order_id", keep=False)
     orders = collect_to_pandas(ledger.orders.filter(here).select("order_id", "channel", "ordered_on"))
-    orders = orders.drop_duplicates("order_id").set_index("order_id")
-    return orders.assign(sku=items.reindex(orders.index))
+    orders = orders.drop_duplicates("order_id")
+    ids = pd.Index(orders["order_id"].to_numpy(dtype=object))
+    rows = pd.Index(items["order_id"].to_numpy(dtype=object)).get_indexer(ids)
+    codes, names = pd.factorize(items["sku"].to_numpy(dtype=object))
+    product = np.where(rows >= 0, codes[rows], -1) if len(codes) else np.full(len(ids), -1)
+    placed = day_numbers(orders["ordered_on"].fillna(pd.Timestamp(NO_FIRST_DAY)))
+    return OrdersByProduct(ids, pd.Index(names), product, orders["channel"].to_numpy(dtype=object), placed)
 
 
-def _product_shares(
-    state: ScenarioEdits, orders: pd.DataFrame, order_ids: pd.Index, as_of: date
-) -> tuple[float, float]:
-    """Return a product's share of the orders of the last weeks, and of those at fault, newer ones weighing more.
+def _product_shares(state: ScenarioEdits, products: OrdersByProduct, as_of: date) -> tuple[np.ndarray, np.ndarray]:
+    """Return each product's share of the orders of the last weeks, and of those at fault, newer ones weighing more.
 
     The share of those at fault is drawn to that of the orders, the more the fewer there are.
     """
-    row = state.row
-    days = orders["ordered_on"]
-    recent = ((days <= pd.Timestamp(as_of)) & (days > pd.Timestamp(as_of - timedelta(weeks=PACE_WEEKS)))).to_numpy()
-    if row["channel"] in CHANNELS:
-        recent = recent & (orders["channel"] == row["channel"]).to_numpy()
+    today = int(day_numbers([as_of])[0])
+    recent = (products.placed <= today) & (products.placed > today - 7 * PACE_WEEKS)
+    if state.row["channel"] in CHANNELS:
+        recent &= products.channel == state.row["channel"]
     if not recent.any():
-        recent = np.ones(len(orders), dtype=bool)
-    of_product = orders.index.isin(order_ids)
-    share = float((of_product & recent).sum() / max(1, recent.sum()))
+        recent = np.ones(products.placed.size, dtype=bool)
+    size = len(products.names)
+    share = np.bincount(products.product[recent] + 1, minlength=size + 1)[1:] / max(1, int(recent.sum()))
+    bad, _, total = _faults_by_product(state, products, as_of)
+    return share, (bad + PRODUCT_WEIGHT * share) / (total + PRODUCT_WEIGHT)
+
+
+def _faults_by_product(
+    state: ScenarioEdits, products: OrdersByProduct, as_of: date
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the faults of each product, weighted by age, their number, and the weight of all faults of the measure."""
     faults = state.counts_before.faults
     faults = faults[_rows_of_measure(state, faults)]
     weights = recent_weights(faults["clock_day"], as_of) * faults["at_fault"].to_numpy()
-    bad = float(weights[faults["order_id"].isin(order_ids).to_numpy()].sum())
-    return share, (bad + PRODUCT_WEIGHT * share) / (float(weights.sum()) + PRODUCT_WEIGHT)
+    rows = products.order_ids.get_indexer(faults["order_id"].to_numpy(dtype=object))
+    product = np.where(rows >= 0, products.product[rows], -1) + 1 if len(rows) else rows
+    size = len(products.names) + 1
+    return (
+        np.bincount(product, weights, size)[1:],
+        np.bincount(product[weights > 0], minlength=size)[1:],
+        float(weights.sum()),
+    )
+
+
+def products_most_at_fault(known: ScenarioEdits, ledger: Ledger, as_of: date, limit: int) -> list[str]:
+    """Return the products (sku) with the most recent faults of a measure; newer faults weigh more.
+
+    A product with one fault, or without which the rate would hardly be lower, is left out.
+    """
+    products = orders_by_product(ledger, known.row["marketplace"])
+    weights, many, _ = _faults_by_product(known, products, as_of)
+    of_orders, of_faults = _product_shares(known, products, as_of)
+    worse = (many > 1) & (1 - of_faults < (1 - LOWER_RATE) * (1 - of_orders))
+    return [str(products.names[place]) for place in np.argsort(-weights, kind="stable")[:limit] if worse[place]]
 
 
 def recent_weights(clock_days: pd.Series, as_of: date) -> np.ndarray:
@@ -482,16 +527,15 @@ def recent_weights(clock_days: pd.Series, as_of: date) -> np.ndarray:
     return np.where((ages >= 0) & (ages < HISTORY_DAYS), 0.5 ** (ages / HALF_LIFE_DAYS), 0.0)
 
 
-def _count_without_products(state: ScenarioEdits, ledger: Ledger, orders: pd.DataFrame, as_of: date) -> Counts:
+def _count_without_products(state: ScenarioEdits, ledger: Ledger, products: OrdersByProduct, as_of: date) -> Counts:
     """Count an account's orders without those of stopped products alone that were placed on the days of each stop."""
-    placed = day_numbers(orders["ordered_on"].fillna(pd.Timestamp(NO_FIRST_DAY)))
-    removed = np.zeros(len(orders), dtype=bool)
+    removed = np.zeros(products.placed.size, dtype=bool)
     for one in state.stopped:
         if one.since is None or one.since <= as_of:
-            removed |= (orders["sku"] == one.sku).to_numpy() & days_between(placed, one.since, one.until)
-    gone = nw.col("order_id").is_in(orders.index[removed].tolist()) & (
-        nw.col("marketplace") == state.row["marketplace"]
-    )
+            code = products.names.get_indexer([one.sku])[0]
+            removed |= (products.product == code) & days_between(products.placed, one.since, one.until)
+    gone = nw.col("order_id").is_in(products.order_ids[removed].tolist())
+    gone = gone & (nw.col("marketplace") == state.row["marketplace"])
     return count_orders(replace(ledger, orders=ledger.orders.filter(~gone)), [state.rule])
 
 

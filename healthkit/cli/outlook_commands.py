@@ -183,7 +183,8 @@ def _simulate(workspace: Any, row: Any) -> Any:
     """
     if row["status"] not in ("off target", "at risk"):
         return None
-    return workspace.account(row["account"], row["marketplace"]).simulate(row, draws=hk.model.SIMULATION_DRAWS)
+    view = workspace.account(row["account"], row["marketplace"])
+    return view.simulate(row, draws=hk.model.SIMULATION_DRAWS, bands=False)
 
 
 def _likely_phrase(workspace: Any, row: Any, calendar: Any, futures: Any) -> str:
@@ -329,7 +330,7 @@ def what_if(
         reason = _unjudged_reason(workspace, row)
         forecast = None
         if {result.before["status"], result.after["status"]}.isdisjoint(hk.verdicts.UNJUDGED_STATUSES):
-            forecast = view.forecast_scenarios(row, [steps], draws=hk.model.SIMULATION_DRAWS)[0]
+            forecast = view.forecast_scenarios(row, [steps], draws=hk.model.SIMULATION_DRAWS, bands=False)[0]
         likely = _scenario_phrases(view, row, steps, result, forecast)
     return_days = [_back_on(result.before, result.calendar_before), _back_on(result.after, result.calendar_after)]
     both = hk.tables.records_to_frame([result.before, result.after], result.before.index)

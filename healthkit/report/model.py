@@ -18,6 +18,7 @@ from healthkit.analysis.bridge import Bridge, ExplainError
 from healthkit.analysis.ranking import AccountHarm, Stake, account_harm, measures_at_stake
 from healthkit.analysis.reconcile import Reconciliation
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
+from healthkit.analysis.scenario_futures import StrongStep
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak_in_days
 from healthkit.analysis.todo import Todo
@@ -66,6 +67,10 @@ class MonthlyReport:
     `standings` has the streak off target of each judged measure, `todo` the actions that are still possible. `at_stake`
     says what the offers sold that a measure off target or at risk puts at stake, and `harm` what ranks the account
     among others.
+    window of each of these rates. `calendars` has their roll-off calendars, and `futures` their simulated futures;
+    `steps` has the steps that help most in the worst window. `standings` has the streak off target of each judged
+    measure. `at_stake` says what the offers sold that a measure off target or at risk puts at stake, and `harm` what
+    ranks the account among others.
 
     Figures of the marketplace: `reported` is its own figures as SCORES on `before` and `as_of`, `reconciled` compares
     our counts with them, and `states` is the rows of ACCOUNT_STATES in its newest report. `violations` has one row a
@@ -106,6 +111,7 @@ class MonthlyReport:
     standings: dict[MeasureKey, Streak] = field(default_factory=dict)
     calendars: dict[MeasureKey, RollOffCalendar] = field(default_factory=dict)
     futures: dict[MeasureKey, Simulation] = field(default_factory=dict)
+    steps: dict[MeasureKey, list[StrongStep]] = field(default_factory=dict)
     verdict: AccountVerdict | None = None
     month_end: date | None = None
     without_rule: list[EndedRule] = field(default_factory=list)
@@ -234,6 +240,7 @@ def _build_report(
     past_days = past["as_of"].dt.date
     daily = past[past_days.isin(history)].reset_index(drop=True)
     calendars = _analyse(watched, view.calendar)
+    futures, steps = _simulate_measures(view, watched, calendars)
     of_account = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     return MonthlyReport(
         account=view.account,
@@ -266,6 +273,8 @@ def _build_report(
         standings=dict(_streaks(view, scored, daily)),
         calendars=calendars,
         futures=_analyse(watched, lambda row: view.simulate(row, draws=SIMULATION_DRAWS)),
+        futures=futures,
+        steps=steps,
         verdict=verdict,
         month_end=month_end,
         without_rule=view.policy.without_rule(as_of),
@@ -288,6 +297,23 @@ def _analyse(rows: pd.DataFrame, analysis: Callable[[pd.Series], T]) -> dict[Mea
         with suppress(ExplainError, OutlookError, PolicyError):
             results[_measure_key(row)] = analysis(row)
     return results
+
+
+def _simulate_measures(
+    view: AccountView, watched: pd.DataFrame, calendars: dict[MeasureKey, RollOffCalendar]
+) -> tuple[dict[MeasureKey, Simulation], dict[MeasureKey, list[StrongStep]]]:
+    """Simulate futures of rows of SCORES, and the strongest steps in the worst window of each."""
+
+    def strongest(row: pd.Series) -> tuple[Simulation, list[StrongStep]]:
+        return view.strongest_steps(row, calendars[_measure_key(row)], draws=SIMULATION_DRAWS)
+
+    worst = _worst_windows(watched)
+    worst = worst[[_measure_key(row) in calendars for _, row in worst.iterrows()]]
+    with_steps = _analyse(worst, strongest)
+    others = watched[[_measure_key(row) not in with_steps for _, row in watched.iterrows()]]
+    futures = _analyse(others, lambda row: view.simulate(row, draws=SIMULATION_DRAWS, bands=False))
+    steps = {key: found for key, (_, found) in with_steps.items()}
+    return {**futures, **{key: plain for key, (plain, _) in with_steps.items()}}, steps
 
 
 def _worst_windows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ The page computes nothing: it looks up the answers that `what_if.score_sliders` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from markupsafe import Markup
 
 from healthkit.analysis import goals, what_if
 from healthkit.analysis.rolloff import RollOffCalendar
+from healthkit.analysis.scenario_futures import StrongStep
 from healthkit.analysis.simulation import Simulation
 from healthkit.report import charts
 from healthkit.report.html import measures
@@ -25,16 +27,21 @@ from healthkit.report.text import outlook as outlook_text
 if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
 
-TABLE_STEPS = (0, 10, 20, 30, 50, 75, 100)
+TABLE_STEPS = (0, 20, 50, 100)
 """Positions of the first slider that are rows of the table. [percent]"""
 
 
 def what_if_section(
-    row: Measure, calendar: RollOffCalendar, year: int, futures: Simulation | None = None
+    row: Measure,
+    calendar: RollOffCalendar,
+    year: int,
+    futures: Simulation | None = None,
+    strongest: Sequence[StrongStep] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return the what-if section of a chapter as template values, and its Vega-Lite spec.
 
-    All sliders start at 0%: the page shows the measure as it is. Its `futures` say what is likely as it goes on.
+    All sliders start at 0%: the page shows the measure as it is. Its `futures` say what is likely as it goes on, and
+    the `strongest` steps what is likely with each.
     Returns None if the measure has no target, or no cause of faults that sliders could reduce.
     """
     causes = what_if.slider_causes(calendar, limit=2)
@@ -58,6 +65,11 @@ def what_if_section(
         "likely": outlook_text.as_it_goes_on_sentence(phrase)
         if (phrase := likely_phrase(calendar, futures, year))
         else "",
+        "strongest": [
+            (outlook_text.step_phrase(one.step, row.noun, year), likely_phrase(one.calendar, one.simulation, year))
+            for one in strongest
+        ],
+        "strongest_lead": outlook_text.strongest_steps_lead(len(strongest)),
         "data": _slider_data(row, calendar, grid, grain, year),
         "steps": _step_rows(row, calendar, grid, causes, first_goal, year),
         "first": labels.causes_phrase(causes[0], plural=True),

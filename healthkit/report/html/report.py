@@ -355,7 +355,8 @@ def _chapter(
         measures.measure_calendar(report, row),
         report.futures.get((row.metric, row.channel, row.window)),
     )
-    what_if = outlook.what_if_section(row, calendar, year, futures) if calendar is not None else None
+    steps = report.steps.get((row.metric, row.channel, row.window), [])
+    what_if = outlook.what_if_section(row, calendar, year, futures, steps) if calendar is not None else None
     curve = [({"id": what_if[0]["chart"]}, what_if[1])] if what_if is not None else []
     words = {
         "anchor": row.anchor,

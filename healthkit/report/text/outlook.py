@@ -352,6 +352,15 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
     return f"{phrase} {days}".strip()
 
 
+def strongest_steps_lead(number: int) -> str:
+    """Return the lead of the list of steps that help most, worked out at the usual pace.
+
+    >>> strongest_steps_lead(3), strongest_steps_lead(1)
+    ('What helps most at the usual pace, of the steps tried:', 'What helps at the usual pace, of the steps tried:')
+    """
+    return f"What helps{' most' if number > 1 else ''} at the usual pace, of the steps tried:"
+
+
 def untouched_step_sentence(phrase: str, last_day: date, year: int) -> str:
     """Return a sentence on a step (`step_phrase`) that changes nothing known and nothing to come.
 
