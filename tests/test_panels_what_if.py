@@ -8,6 +8,8 @@ import pytest
 
 import healthkit as hk
 from healthkit.panels import where_i_stand_model
+from healthkit.report.model import SIMULATION_DRAWS
+from healthkit.report.text.outlook import likely_return_phrase
 
 OCTOBER = date(2026, 10, 31)
 
@@ -93,3 +95,39 @@ def test_without_new_orders_the_best_case_is_another(desk):
     row = panel.answer.before
     calendar = desk.account("birchway-crafts").calendar(row, new_orders=False)
     assert panel.answer.calendar_before.back_on == calendar.back_on
+
+
+def test_orders_are_ticked_a_product_is_picked_and_days_are_set(desk, panel):
+    view = desk.account("lantern-hill-lighting")
+    row = view.measure("order_defect_rate", OCTOBER)
+    won = list(panel.won)[:3]
+    for name in won:
+        panel.won[name].value = True
+    assert "LH-READ" in dict(panel.product.options)
+    panel.product.value = "LH-READ"
+    panel.since.value, panel.until.value = date(2026, 11, 2), date(2026, 12, 31)
+    days = {"since": date(2026, 11, 2), "until": date(2026, 12, 31)}
+    steps = [{"cleared": {"orders": won}}, {"stop_selling": {"sku": "LH-READ"} | days}]
+    assert panel.scenario == steps
+    held, futures = view.what_if(row, steps), view.simulate_scenario(row, steps, draws=SIMULATION_DRAWS)
+    assert panel.answer.after["at_fault"] == held.after["at_fault"] == row["at_fault"] - 3
+    phrase = likely_return_phrase(futures, held.calendar_after, OCTOBER.year)
+    assert f"With the scenario: {phrase}." in panel.finding
+    assert sorted(panel.orders_saved["order_id"]) == sorted(won)
+
+
+def test_a_step_of_the_panel_that_changes_nothing_says_so(panel):
+    assert "With the scenario" not in panel.finding
+    panel.since.value = date(2027, 6, 1)
+    panel.cause_sliders["a_to_z_claim"].value = 30
+    assert "This step changes nothing: 30% fewer A-to-z Guarantee claims from 1 June 2027." in panel.finding
+    panel.until.value = date(2027, 5, 1)
+    assert "until 2027-05-01 is before since 2027-06-01" in panel.finding
+
+
+def test_another_account_has_its_own_products_and_orders(panel):
+    panel.product.value = "LH-READ"
+    panel.account.value = ("birchway-crafts", "US")
+    assert panel.product.value == ""
+    assert not any(name.startswith("LH-") for name in dict(panel.product.options))
+    assert panel.scenario == []

@@ -10,7 +10,7 @@ import pandas as pd
 
 from healthkit.analysis.what_if import ScenarioResult
 from healthkit.panels import what_if_model, where_i_stand_model
-from healthkit.panels.panel import Panel, control_row
+from healthkit.panels.panel import Panel, control_row, labelled_control
 from healthkit.panels.what_if_model import WhatIfAnswer
 from healthkit.panels.where_i_stand_model import Question
 from healthkit.report.text import outlook as outlook_text
@@ -35,16 +35,28 @@ class WhatIfPanel(Panel):
         self.no_new_orders = widgets.Checkbox(
             value=False, description="No new orders at all", indent=False, layout={"width": "200px"}
         )
+        self.product = labelled_control(widgets.Dropdown, "Stop selling", 250, options=[(panel_text.NO_PRODUCT, "")])
+        self.since = labelled_control(widgets.DatePicker, "From", 190)
+        self.until = labelled_control(widgets.DatePicker, "Until", 190)
+        self.won: dict[str, widgets.Checkbox] = {}
+        self._ticks = widgets.VBox(layout={"max_height": "150px", "overflow": "auto"})
+        self._won_label = widgets.Label(panel_text.WON_LABEL)
         self._slider_rows = widgets.VBox()
         self._sliders_question: Question | None = None
-        super().__init__(workspace, first, self._slider_rows, control_row(self.volume, self.no_new_orders))
-        self.volume.observe(self._show, "value")
-        self.no_new_orders.observe(self._show, "value")
+        super().__init__(
+            workspace, first, self._slider_rows, control_row(self.volume, self.no_new_orders),
+            control_row(self.product, self.since, self.until), self._won_label, self._ticks,
+        )  # fmt: skip
+        for control in (self.volume, self.no_new_orders, self.product, self.since, self.until):
+            control.observe(self._show, "value")
 
     @property
     def scenario(self) -> list[dict[str, Any]]:
-        """The steps of the scenario that is set with the sliders."""
-        return what_if_model.scenario_of_sliders(self._percent_fewer, self.volume.value)
+        """The steps of the scenario that is set with the controls."""
+        return what_if_model.scenario_of_sliders(
+            self._percent_fewer, self.volume.value, won=[name for name, box in self.won.items() if box.value],
+            product=self.product.value or "", since=self.since.value, until=self.until.value,
+        )  # fmt: skip
 
     @property
     def _percent_fewer(self) -> dict[str, int]:
@@ -65,7 +77,7 @@ class WhatIfPanel(Panel):
     def _render_answer(self) -> dict[str, Any]:
         self._update_sliders()
         self._answer = what_if_model.answer_what_if(
-            self._workspace, self.question, self._percent_fewer, self.volume.value, not self.no_new_orders.value
+            self._workspace, self.question, self.scenario, not self.no_new_orders.value
         )
         self._listing = what_if_model.list_saved_orders(self._answer)
         return what_if_model.render_what_if(self._answer)
@@ -78,11 +90,33 @@ class WhatIfPanel(Panel):
         causes = what_if_model.most_frequent_causes(self._workspace, self.question)
         if list(self.cause_sliders) != causes:
             self.cause_sliders = {cause: self.cause_sliders.get(cause) or self._slider(cause) for cause in causes}
+        self._update_products()
+        self.won = {
+            name: self._tick(label) for label, name in what_if_model.orders_to_win(self._workspace, self.question)
+        }
+        self._ticks.children = tuple(self.won.values())
+        self._won_label.layout.display = "" if self.won else "none"
         needed = what_if_model.reductions_needed(self._workspace, self.question)
         self._slider_rows.children = tuple(
             control_row(slider, *([_reduction_button(slider, *needed[cause])] if cause in needed else []))
             for cause, slider in self.cause_sliders.items()
         )
+
+    def _update_products(self) -> None:
+        """Offer the products of the account; one that it has too stays selected."""
+        names = what_if_model.list_products(self._workspace, self.question)
+        options = [(panel_text.NO_PRODUCT, ""), *((name, name) for name in names)]
+        if list(self.product.options) != options:
+            selected = self.product.value if self.product.value in names else ""
+            self._is_paused = True
+            self.product.options = options
+            self.product.value = selected
+            self._is_paused = False
+
+    def _tick(self, label: str) -> widgets.Checkbox:
+        box = widgets.Checkbox(value=False, description=label, indent=False, layout={"width": "auto"})
+        box.observe(self._show, "value")
+        return box
 
     def _slider(self, cause: str) -> widgets.IntSlider:
         label = f"{outlook_text.slider_label(cause)}, %"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from healthkit.report.text.figures import format_number, format_quantity
-from healthkit.report.text.labels import Strong
+from datetime import date
+
+from healthkit.report.text.figures import format_day, format_number, format_quantity
+from healthkit.report.text.labels import Strong, causes_phrase
 from healthkit.report.text.sentences import MeasureStanding, Sentence, format_share_used
 
 ANY_STATUS = "any status"
@@ -46,6 +48,19 @@ def on_target_title(standing: MeasureStanding) -> str:
     'On target at 0.30%: 30% of what the target allows is used up'
     """
     return f"On target at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
+
+
+WON_LABEL = "I win these (no longer at fault):"
+NO_PRODUCT = "no product"
+
+
+def tick_label(order_id: str, causes: str, leaves_on: date, year: int) -> str:
+    """Return the label of a box that marks an order at fault as won.
+
+    >>> tick_label("111-2163703-9247454", "a_to_z_claim", date(2026, 11, 22), 2026)
+    '111-2163703-9247454: A-to-z Guarantee claim, leaves on 22 Nov'
+    """
+    return f"{order_id}: {causes_phrase(causes)}, leaves on {format_day(leaves_on, year)}"
 
 
 def needed_phrase(percent: int | None, orders: int) -> str:
