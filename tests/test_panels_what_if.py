@@ -131,3 +131,12 @@ def test_another_account_has_its_own_products_and_orders(panel):
     assert panel.product.value == ""
     assert not any(name.startswith("LH-") for name in dict(panel.product.options))
     assert panel.scenario == []
+
+
+def test_a_scenario_that_meets_the_target_now_states_the_chance_on_the_same_day(panel):
+    panel.cause_sliders["a_to_z_claim"].value = 100
+    assert panel.answer.after["status"] != "off target"
+    plain, scenario = panel.finding.split("With the scenario: ")
+    assert "chance still off target on 30 November" in plain
+    assert "chance to be off target within 30 days; " in scenario
+    assert scenario.endswith("chance off target on 30 November.")

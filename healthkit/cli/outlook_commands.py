@@ -404,7 +404,7 @@ def _scenario_phrases(view: Any, row: Any, steps: Any, result: Any, forecast: An
     year = result.calendar_before.as_of.year
     return [
         outlook_text.likely_return_phrase(forecast.plain, best.calendar_before, year),
-        outlook_text.likely_return_phrase(forecast.simulation, best.calendar_after, year),
+        outlook_text.scenario_return_phrase(forecast.plain, forecast.simulation, best.calendar_after, year),
     ]
 
 

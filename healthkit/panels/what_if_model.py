@@ -155,7 +155,9 @@ def answer_what_if(
             forecast = view.forecast_scenarios(
                 score, [steps], draws=SIMULATION_DRAWS, bands=False, calendar=best.calendar_before
             )[0]
-            with_scenario = outlook_text.likely_return_phrase(forecast.simulation, best.calendar_after, year)
+            with_scenario = outlook_text.scenario_return_phrase(
+                forecast.plain, forecast.simulation, best.calendar_after, year
+            )
             noun = labels.metric_words(question.metric).noun
             untouched = tuple(
                 outlook_text.untouched_step_sentence(

@@ -39,6 +39,7 @@ class WhatIfPanel(Panel):
         self.since = labelled_control(widgets.DatePicker, "From", 190)
         self.until = labelled_control(widgets.DatePicker, "Until", 190)
         self.won: dict[str, widgets.Checkbox] = {}
+        self._boxes: list[widgets.Checkbox] = []
         self._ticks = widgets.VBox(layout={"max_height": "150px", "overflow": "auto"})
         self._won_label = widgets.Label(panel_text.WON_LABEL)
         self._slider_rows = widgets.VBox()
@@ -91,10 +92,7 @@ class WhatIfPanel(Panel):
         if list(self.cause_sliders) != causes:
             self.cause_sliders = {cause: self.cause_sliders.get(cause) or self._slider(cause) for cause in causes}
         self._update_products()
-        self.won = {
-            name: self._tick(label) for label, name in what_if_model.orders_to_win(self._workspace, self.question)
-        }
-        self._ticks.children = tuple(self.won.values())
+        self._update_ticks()
         self._won_label.layout.display = "" if self.won else "none"
         needed = what_if_model.reductions_needed(self._workspace, self.question)
         self._slider_rows.children = tuple(
@@ -113,10 +111,18 @@ class WhatIfPanel(Panel):
             self.product.value = selected
             self._is_paused = False
 
-    def _tick(self, label: str) -> widgets.Checkbox:
-        box = widgets.Checkbox(value=False, description=label, indent=False, layout={"width": "auto"})
-        box.observe(self._show, "value")
-        return box
+    def _update_ticks(self) -> None:
+        """Show a box for each order that can be won; boxes are used again, for each is slow to make."""
+        orders = what_if_model.orders_to_win(self._workspace, self.question)
+        while len(self._boxes) < len(orders):
+            self._boxes.append(widgets.Checkbox(value=False, indent=False, layout={"width": "auto"}))
+            self._boxes[-1].observe(self._show, "value")
+        self._is_paused = True
+        self.won = {}
+        for box, (label, name) in zip(self._boxes, orders, strict=False):
+            box.description, box.value, self.won[name] = label, False, box
+        self._is_paused = False
+        self._ticks.children = tuple(self.won.values())
 
     def _slider(self, cause: str) -> widgets.IntSlider:
         label = f"{outlook_text.slider_label(cause)}, %"

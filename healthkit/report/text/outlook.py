@@ -314,6 +314,25 @@ def with_scenario_sentence(phrase: str) -> str:
     return f"With the scenario: {phrase}."
 
 
+def scenario_return_phrase(plain: Simulation, simulation: Simulation, calendar: RollOffCalendar, year: int) -> str:
+    """Return what is likely under a scenario (`likely_return_phrase`), to be compared with what is likely without it.
+
+    Where only the scenario is not off target now, the chance on the day that the other phrase names is added.
+
+    >>> from types import SimpleNamespace as Made
+    >>> plain = Made(off_target_now=True)
+    >>> chances = {"breach_chances": {30: 0.8}, "chance_off": lambda day: 0.6}
+    >>> futures = Made(off_target_now=False, as_of=date(2026, 10, 31), **chances)
+    >>> scenario_return_phrase(plain, futures, None, 2026)
+    '80% chance to be off target within 30 days; 60% chance off target on 30 November'
+    """
+    phrase = likely_return_phrase(simulation, calendar, year)
+    if simulation.off_target_now or not plain.off_target_now:
+        return phrase
+    day = simulation.as_of + timedelta(days=CHANCE_DAYS)
+    return f"{phrase}; {format_chance(simulation.chance_off(day))} chance off target on {format_long_day(day, year)}"
+
+
 def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
     """Return one step of a scenario in words, with its days.
 
