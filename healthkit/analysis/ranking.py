@@ -229,7 +229,7 @@ def _simulated_chance(view: AccountView, one: Verdict) -> tuple[float, float] | 
         return None
     row = _as_series(one)
     try:
-        simulation = view.simulate(row.where(row.notna(), np.nan), days_ahead=DAYS, draws=DRAWS)
+        simulation = view.simulate(row.where(row.notna(), np.nan), days_ahead=DAYS, draws=DRAWS, bands=False)
     except (OutlookError, PolicyError, ScoreError):
         return None
     return float(simulation.days["off"].iloc[1:].mean()), float(simulation.breach_chances[DAYS])

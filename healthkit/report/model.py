@@ -63,14 +63,10 @@ class MonthlyReport:
 
     Analyses, by metric, channel and window: `bridges` of rates off target or at risk explain the change since `before`,
     if both days have a rate under the same rule. `drivers` has the groups of orders with excess faults, for the worst
-    window of each of these rates. `calendars` has their roll-off calendars, and `futures` their simulated futures.
-    `standings` has the streak off target of each judged measure, `todo` the actions that are still possible. `at_stake`
-    says what the offers sold that a measure off target or at risk puts at stake, and `harm` what ranks the account
-    among others.
     window of each of these rates. `calendars` has their roll-off calendars, and `futures` their simulated futures;
     `steps` has the steps that help most in the worst window. `standings` has the streak off target of each judged
-    measure. `at_stake` says what the offers sold that a measure off target or at risk puts at stake, and `harm` what
-    ranks the account among others.
+    measure, `todo` the actions that are still possible. `at_stake` says what the offers sold that a measure off target
+    or at risk puts at stake, and `harm` what ranks the account among others.
 
     Figures of the marketplace: `reported` is its own figures as SCORES on `before` and `as_of`, `reconciled` compares
     our counts with them, and `states` is the rows of ACCOUNT_STATES in its newest report. `violations` has one row a
@@ -272,7 +268,6 @@ def _build_report(
         drivers=_analyse(_worst_windows(watched), view.drivers),
         standings=dict(_streaks(view, scored, daily)),
         calendars=calendars,
-        futures=_analyse(watched, lambda row: view.simulate(row, draws=SIMULATION_DRAWS)),
         futures=futures,
         steps=steps,
         verdict=verdict,
