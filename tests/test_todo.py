@@ -434,7 +434,7 @@ def lantern(desk):
 def test_the_list_leads_with_the_smallest_set_for_the_worst_measure(lantern):
     first = lantern[0]
     assert (first.measure, first.action_id, first.needed) == ("Order Defect Rate", "appeal_a_to_z_claim", 5)
-    assert first.brings.startswith("with these 5 of 11 granted 0.98% instead of 1.28%, on target from 5 November")
+    assert first.brings.startswith("with these 5 of 11 granted: 0.98% instead of 1.28%, on target from 5 November")
     assert first.until == "by 9 November (inferred)"
     assert [row.position for row in lantern] == list(range(1, len(lantern) + 1))
 

@@ -113,10 +113,10 @@ def brings_phrase(
     >>> clear = Made(kind="clear")
     >>> item = Made(action=clear, orders=("a",) * 11, needed=5, then=at(16, "at risk", 0, date(2026, 11, 5)))
     >>> brings_phrase(item, measure, "below", 0.01, date(2026, 10, 31))
-    'with these 5 of 11 granted 0.98% instead of 1.28%, on target from 5 November if nothing new goes wrong'
+    'with these 5 of 11 granted: 0.98% instead of 1.28%, on target from 5 November if nothing new goes wrong'
     >>> item = Made(action=clear, orders=("a",), needed=None, then=at(20, "off target", -4, date(2026, 11, 15)))
     >>> brings_phrase(item, measure, "below", 0.01, date(2026, 10, 31))
-    'with this one granted 1.22% instead of 1.28%, still off target; on target from 15 November instead of 22 November if nothing new goes wrong'
+    'with this one granted: 1.22% instead of 1.28%, still off target; on target from 15 November instead of 22 November if nothing new goes wrong'
     >>> measure.figure_is_reported, measure.unknown, item.then = True, 7, None
     >>> brings_phrase(item, measure, "below", 0.01, date(2026, 10, 31))
     'cannot be worked out: Amazon’s own figure decides, and the files name 7 fewer orders than it counts'
@@ -135,7 +135,7 @@ def brings_phrase(
     if item.then is None or measure.now is None:
         return ""
     if kind == "clear":
-        return f"with {_granted_phrase(item)} granted {standing_phrase(item.then, measure.now, side, target, as_of)}"
+        return f"with {_granted_phrase(item)} granted: {standing_phrase(item.then, measure.now, side, target, as_of)}"
     return _prevention_phrase(item.then, as_of.year, labels.metric_words(measure.metric).noun)
 
 
