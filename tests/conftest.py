@@ -63,6 +63,7 @@ def threads():
     with ThreadPoolExecutor(2) as executor:
         yield executor
     fork_client.stop_server()
+    fork_client.set_warmup(None)
 
 
 @pytest.fixture

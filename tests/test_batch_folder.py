@@ -17,12 +17,11 @@ from typer.testing import CliRunner
 
 from healthkit import batch
 from healthkit.batch import manifest, output_files, pages, pdf
-from healthkit.batch.report_data import MIME_TYPE
 from healthkit.cli import app
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
-from tests.builders.notebooks import write_notebook
+from tests.builders.notebooks import page_template
 from tests.builders.processes import is_running, wait_until
 from tests.builders.sample import MONTH, SAMPLE
 from tests.builders.slow import slow_after
@@ -31,28 +30,11 @@ from tests.builders.store_files import cut
 PAIR = ["paper-moth", "clearbrook-bath"]
 ENDINGS = (".html", ".json", "_orders.csv", ".manifest.json")
 
-SHOWN = f"""
-from IPython.display import display
-row = dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | dict.fromkeys(
-    ("target", "headroom", "value", "used"))
-row |= {{"account": account, "marketplace": marketplace, "marketplace_title": "Amazon", "status": "no data",
-    "window": 0, "counted": 0, "at_fault": 0, "strips": {{}}, "href": stem + ".html", "csv_href": stem + "_orders.csv"}}
-display({{"text/html": f"<p>The page of {{account}}, {{words}}</p>"}}, raw=True)
-display({{{MIME_TYPE!r}: {{"title": account, "row": row, "figures": {{"verdict": [["What", words]]}},
-    "orders": "a,b\\n"}}}},
-    raw=True)
-"""
-"""The cells of a template that computes nothing: a page, an index row and figures of the account."""
-
 
 def template(folder: Path, words: str = "first", before: str = "") -> Path:
     """A template whose page says `words`; `before` runs first. It is written once, for its digest counts."""
     path = folder / f"template-{abs(hash((words, before)))}.ipynb"
-    if path.exists():
-        return path
-    parameters = ("account", "month", "marketplace", "data", "policy", "made", "stem", "index_href")
-    text = "\n".join(f"{name} = ''" for name in parameters)
-    return write_notebook(path, before or "pass", f"words = {words!r}\n{SHOWN}", parameters=text)
+    return path if path.exists() else page_template(path, words, before)
 
 
 @pytest.fixture(scope="module")

@@ -105,8 +105,9 @@ def generate_reports(
 ) -> BatchResult:
     """Write the reports of a month, and an index of all pages, into the folder `out/month/`.
 
-    The default is every account with orders in a window of the month. Options are a `PageRequest` or its fields as
-    keywords. `rates` is a file that converts sales to one currency (default: `rates.csv` beside the store).
+    `month` is a month such as 2026-10, or a day such as 2026-10-14 for the reports of the week to it. The default is
+    every account with orders in a window of the period. Options are a `PageRequest` or its fields as keywords.
+    `rates` is a file that converts sales to one currency (default: `rates.csv` beside the store).
     `executor` runs the jobs (see `cluster.connect_to_cluster`); the default is threads of this process.
     Raises MonthError if there is nothing to report and StoreError for an account that the store does not hold. A report
     that fails is listed on the index with its error, and its notebook is written; the page of an earlier run stays, but
@@ -119,8 +120,9 @@ def generate_reports(
             "The name of the folder for the reports is empty. Give a name, or leave the option out."
         )
     run_notebook.load_template(request.template)
+    month = model.parse_period(month).text
     folder = (Path(out) / month).resolve()
-    known_rates = workspace.rates(model.last_day_of_month(month), rates)
+    known_rates = workspace.rates(model.parse_period(month).last, rates)
     in_month, pairs, failures = _accounts_to_report(workspace, month, accounts)
     notes = (
         []
@@ -157,10 +159,11 @@ def generate_reports(
 
 def _folder_sentences(workspace: Workspace, month: str, report_folder: pages.ReportFolder) -> list[str]:
     """Return the sentences on accounts without page and on files that the index cannot show."""
+    kind = model.parse_period(month).kind
     return [
         *filter(None, [unjudged_stores_sentence(workspace.unjudged_stores())]),
-        *(pages.ended_sentence(*one) for one in model.accounts_ended_before(workspace, month)),
-        *pages.absent_sentences(report_folder),
+        *(pages.ended_sentence(*one, kind) for one in model.accounts_ended_before(workspace, month)),
+        *pages.absent_sentences(report_folder, kind),
         *pages.unusable_sentences(report_folder),
         *pages.foreign_file_sentences(report_folder),
     ]
@@ -208,10 +211,10 @@ def _reason_for_no_report(workspace: Workspace, account: str, month: str) -> str
     no_rules = unjudged_stores_sentence(workspace.unjudged_stores([account]))
     judged = coverage[coverage["marketplace"].isin(list(workspace.policies))]
     if judged.empty and no_rules:
-        return f"{account} has no report for {month}. {no_rules}"
+        return f"{account} has no report for {model.parse_period(month).name}. {no_rules}"
     coverage = coverage if judged.empty else judged
     return (
-        f"{account} has no orders to report for {month}: its orders reach from "
+        f"{account} has no orders to report for {model.parse_period(month).name}: its orders reach from "
         f"{coverage['begins_on'].min():%Y-%m-%d} to {coverage['ends_on'].max():%Y-%m-%d}."
     )
 
@@ -339,7 +342,7 @@ def _build_index(
     tags, unusable_tags = _tags_by_account(workspace)
     portfolio = PortfolioPage(
         month=month,
-        as_of=model.last_day_of_month(month),
+        as_of=model.parse_period(month).last,
         rows=pd.DataFrame(dtype=object),
         failures=[
             (one.account, one.reason, one.cure, one.notebook, one.page, one.data_version)

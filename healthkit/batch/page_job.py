@@ -15,6 +15,7 @@ import nbformat
 from healthkit.batch import fork_client, manifest, output_files, pdf, report_data, run_notebook
 from healthkit.report.html.outputs import output_html
 from healthkit.report.html.page import code_details, html_page
+from healthkit.report.model import parse_period
 
 try:
     import fcntl
@@ -59,6 +60,7 @@ class PageRequest:
 class PageJob:
     """Job that generates one page; it holds only plain values, so that it can be sent to another machine.
 
+    `month` is the period of the page: a month such as 2026-10, or a day such as 2026-10-14 for the week to it.
     `snapshot` is the folder that its notebook opens as its store, `folder` the one that its files are written to.
     `data` names the version of the store and of its counts.
     """
@@ -95,8 +97,9 @@ class PageJob:
         """The parameters of the notebook that the job runs."""
         # A page that is sent on its own has no link to the index.
         no_index = {"index_href": ""} if self.request.separate else {}
-        return {
-            "account": self.account, "marketplace": self.marketplace, "month": self.month, "data": self.snapshot,
+        period = {"month" if parse_period(self.month).is_month else "as_of": self.month}
+        return period | {
+            "account": self.account, "marketplace": self.marketplace, "data": self.snapshot,
             "policy": self.policy, "made": self.request.made, "stem": self.stem,
         } | no_index  # fmt: skip
 
@@ -244,7 +247,7 @@ def make_warmup(job: PageJob, report_count: int = SHARED_WARMUP_FROM) -> Mapping
     For `SHARED_WARMUP_FROM` or more reports it first fits the rates that all accounts share.
     """
     workspace = f"hk.Workspace({job.snapshot!r}, {job.policy or None!r})"
-    shared = f"import healthkit as hk\n{workspace}.prepare_forecasts(hk.last_day_of_month({job.month!r}))"
+    shared = f"import healthkit as hk\n{workspace}.prepare_forecasts(hk.model.parse_period({job.month!r}).last)"
     cells = run_notebook.code_cells(job.parameters, job.request.template)
     cells = [(0, shared), *cells] if report_count >= SHARED_WARMUP_FROM else cells
     return {"cells": cells, "modules": list(fork_client.PRELOADED_MODULES)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from healthkit.batch import manifest, output_files
 from healthkit.batch.manifest import ManifestError
+from healthkit.report.model import parse_period
 
 Owner = tuple[str, str]
 """Account and marketplace of a page."""
@@ -35,7 +36,7 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class ReportFolder:
-    """Content of the reports folder of one month.
+    """Content of the reports folder of one month or week.
 
     `index_rows` has a row for each current page, `verdicts` its three sentences. `failed_runs` are runs without page,
     `without_pdf` has reason and cure for pages without PDF. `not_in_store` are pages of accounts that the store does
@@ -62,7 +63,7 @@ class ReportFolder:
 def read_folder(
     folder: Path, month: str, owners_of_month: Iterable[Owner], owners_in_store: Iterable[Owner]
 ) -> ReportFolder:
-    """Read the reports folder of a month and return its content.
+    """Read the reports folder of a month, or of the week to a day, and return its content.
 
     `owners_of_month` are the accounts of the month, `owners_in_store` all accounts of the store. Files that are
     damaged, changed or foreign are listed, not raised. The caller holds the lock of the folder.
@@ -96,8 +97,12 @@ def _add_manifest(
     if content.get("failed"):
         report_folder.failed_runs.append(_failed_run(folder, owner, content, stem))
         return
-    if content["inputs"].get("parameters", {}).get("month") != month:
-        raise ManifestError(f"it is not of {month}", "Move it and its page to the folder of their month.")
+    parameters = content["inputs"].get("parameters", {})
+    if month not in (parameters.get("month"), parameters.get("as_of")):
+        period = parse_period(month)
+        raise ManifestError(
+            f"it is not of {period.name}", f"Move it and its page to the folder of their {period.kind}."
+        )
     lost = manifest.missing_files(folder, content)
     if lost or not content["files"]:
         raise ManifestError(f"its page is not whole: {', '.join(lost) or 'no file'} is missing", RUN_AGAIN)
@@ -198,16 +203,16 @@ def _shorten_names(names: list[str]) -> str:
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:MAX_NAMES])} and {more:,} more"
 
 
-def ended_sentence(account: str, marketplace: str, last_day: date) -> str:
-    """Return a sentence saying that an account has no page because its files end before the month.
+def ended_sentence(account: str, marketplace: str, last_day: date, kind: str = "month") -> str:
+    """Return a sentence saying that an account has no page because its files end before the month or week.
 
     >>> ended_sentence("acme", "US", date(2026, 9, 12))
     'acme (US) has no page: its files end on 2026-09-12, and nothing is known of the month.'
     """
-    return f"{account} ({marketplace}) has no page: its files end on {last_day}, and nothing is known of the month."
+    return f"{account} ({marketplace}) has no page: its files end on {last_day}, and nothing is known of the {kind}."
 
 
-def absent_sentences(report_folder: ReportFolder) -> list[str]:
+def absent_sentences(report_folder: ReportFolder, kind: str = "month") -> list[str]:
     """Return sentences about pages whose accounts are no longer in the store or have nothing to report.
 
     >>> absent_sentences(ReportFolder(not_in_store=[("acme", "DE")]))
@@ -222,8 +227,8 @@ def absent_sentences(report_folder: ReportFolder) -> list[str]:
         ),
         (
             report_folder.without_orders,
-            "an account without orders for this month",
-            "accounts without orders for this month",
+            f"an account without orders for this {kind}",
+            f"accounts without orders for this {kind}",
         ),
     ):
         if len(owners) == 1:

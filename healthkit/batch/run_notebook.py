@@ -20,10 +20,15 @@ TEMPLATE = package_files.path_of("notebooks/templates/monthly_report.ipynb")
 FORK_ENGINE, NBCLIENT_ENGINE = "healthkit", "nbclient"
 """Names of our engine and of papermill's own engine, which starts a kernel for each notebook."""
 
-INDEX_HREF_MISSING = (
-    'Separate folders need it, so that no page names the index: add index_href = "index.html" to the cell of the '
-    "parameters, and write html.verdict(report, index_href)."
-)
+MISSING_PARAMETER_CURES = {
+    "index_href": 'Separate folders need it, so that no page names the index: add index_href = "index.html" to the '
+    "cell of the parameters, and write html.verdict(report, index_href).",
+    "as_of": 'A weekly report needs it: add as_of = "" to the cell of the parameters, and write '
+    "hk.open_report(workspace, account, as_of or month, marketplace or None, made).",
+    "display_name": 'A package with a display name needs it: add display_name = "" to the cell of the parameters, and '
+    "write hk.open_report(workspace, account, as_of or month, marketplace or None, made, display_name).",
+}
+"""What to change in a template that lacks a parameter, by parameter."""
 
 papermill_engines.register(FORK_ENGINE, ForkEngine)
 
@@ -104,10 +109,11 @@ def check_parameters(parameters: Mapping[str, Any], template: Path) -> None:
     declared = {one.name: one.default for one in _infer_parameters(load_template(template))}
     unknown = [name for name in parameters if name not in declared]
     if unknown:
-        cure = f" {INDEX_HREF_MISSING}" if unknown == ["index_href"] else ""
+        cure = "".join(f" {MISSING_PARAMETER_CURES[name]}" for name in unknown if name in MISSING_PARAMETER_CURES)
         raise BatchError(
             f"{template.name} has no parameter {', '.join(map(repr, unknown))}. It has: {', '.join(declared)}.{cure}"
         )
-    missing = [name for name in ("account", "month") if name in declared and not parameters.get(name)]
+    required = ["account"] if parameters.get("as_of") else ["account", "month"]
+    missing = [name for name in required if name in declared and not parameters.get(name)]
     if missing:
         raise BatchError(f"{template.name} needs {' and '.join(missing)}.")

@@ -159,6 +159,13 @@ def parse_month(text: str) -> str:
     return text
 
 
+def choose_period(month: str | None, as_of: date | None) -> Any:
+    """Return the period that --month or --as-of names. Raises BadParameter unless exactly one of them is given."""
+    if (month is None) == (as_of is None):
+        raise typer.BadParameter("Give either --month 2026-10 or --as-of 2026-10-31.")
+    return hk.model.parse_period(month if as_of is None else as_of.isoformat())
+
+
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", parser=parse_path, metavar="PATH", help="Folder of the store. Default: data/store."),
@@ -174,7 +181,11 @@ AsOfOption = Annotated[
     date, typer.Option(parser=parse_day, metavar="DAY", help="Show the data as of the end of this day.")
 ]
 MonthOption = Annotated[
-    str, typer.Option(parser=parse_month, metavar="YYYY-MM", help="The month; its last day is the as-of day.")
+    str | None, typer.Option(parser=parse_month, metavar="YYYY-MM", help="The month; its last day is the as-of day.")
+]
+WeekOption = Annotated[
+    date | None,
+    typer.Option("--as-of", parser=parse_day, metavar="DAY", help="Instead of a month: the 7 days to this as-of day."),
 ]
 MetricOption = Annotated[str, typer.Option(help="The measure, such as late_shipment_rate.")]
 ChannelOption = Annotated[str, typer.Option(help="seller, amazon or all; required if the measure has several.")]

@@ -23,8 +23,10 @@ from healthkit.cli.options import (
     PolicyOption,
     RatesOption,
     VersionOption,
+    WeekOption,
     app,
     check_seconds,
+    choose_period,
     err,
     exit_with_error,
     measure_key,
@@ -61,7 +63,8 @@ class EngineName(StrEnum):
 
 @app.command("report", epilog="Example: `python -m healthkit report --month 2026-10 --data data/sample_store`")
 def report(
-    month: MonthOption,
+    month: MonthOption = None,
+    as_of: WeekOption = None,
     account: AccountsOption = None,
     policy: PolicyOption = None,
     version: VersionOption = None,
@@ -120,8 +123,12 @@ def report(
     rates: RatesOption = None,
     data: DataOption = None,
 ) -> None:
-    """Write the monthly report of each account as an HTML page that opens offline, and an index of all."""
+    """Write the report of each account as an HTML page that opens offline, and an index of all.
+
+    A report is of a month (--month) or of the 7 days to a day (--as-of); each has a folder of its own.
+    """
     with ErrorReporter():
+        period = choose_period(month, as_of)
         request = hk.batch.PageRequest(
             made, jobs, only_changed, deadline, memory, engine.value, template or hk.batch.TEMPLATE,
             self_contained=self_contained, show_code=code, pdf=pdf, separate=separate, work_folder=work,
@@ -129,7 +136,7 @@ def report(
         with _cluster_executor(cluster) as executor:
             workspace = open_workspace(data, policy, version)
             result = hk.batch.generate_reports(
-                workspace, month, account, out_dir, console=err, executor=executor, request=request, rates=rates
+                workspace, period.text, account, out_dir, console=err, executor=executor, request=request, rates=rates
             )
     for failure in result.failures:
         earlier = f" {failure.page} of an earlier run stays and is not current." if failure.page else ""
@@ -166,7 +173,8 @@ def _cluster_executor(address: str) -> Iterator[Any]:
 
 @app.command("check", epilog="Example: `python -m healthkit check --month 2026-10 --data data/sample_store`")
 def check(
-    month: MonthOption,
+    month: MonthOption = None,
+    as_of: WeekOption = None,
     account: AccountsOption = None,
     policy: PolicyOption = None,
     form: FormatOption = OutputFormat.table,
@@ -181,16 +189,17 @@ def check(
     is, and one cannot be judged, because its files are missing or end too early.
     """
     with ErrorReporter():
+        period = choose_period(month, as_of)
         workspace = open_workspace(data, policy)
-        accounts = hk.model.month_verdicts(workspace, month, account)
-        ended = hk.model.accounts_ended_before(workspace, month, account)
+        accounts = hk.model.month_verdicts(workspace, period.text, account)
+        ended = hk.model.accounts_ended_before(workspace, period.text, account)
         no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores(account))
         if not accounts and not ended and not no_rules:
             # Raises the error that lists the months of the store.
-            hk.accounts_to_report(workspace, month)
-        ranking = workspace.rank(accounts, workspace.rates(hk.last_day_of_month(month), rates))
+            hk.accounts_to_report(workspace, period.text)
+        ranking = workspace.rank(accounts, workspace.rates(period.last, rates))
     if not write_answer(form, _alert_rows(accounts, ranking)):
-        _print_alerts(accounts, hk.last_day_of_month(month), ended, ranking)
+        _print_alerts(accounts, period, ended, ranking)
     if no_rules:
         print_error(no_rules, None)
     statuses = {one.status for verdict in accounts for one in verdict.measures}
@@ -236,34 +245,40 @@ def _alert_reason(verdict: Any) -> str:
     return "" if verdict.reason is None or verdict.decided_by else unjudged_reason(verdict)
 
 
-def _print_alerts(account_verdicts: list[Any], month_end: Any, ended_accounts: list[Any], ranking: Any) -> None:
+def _print_alerts(account_verdicts: list[Any], period: Any, ended_accounts: list[Any], ranking: Any) -> None:
     """Print a line for each measure to alert on, then which files end early and what they do not cover."""
+    for line in _alert_lines(account_verdicts, period, ended_accounts, ranking):
+        typer.echo(line)
+
+
+def _alert_lines(account_verdicts: list[Any], period: Any, ended_accounts: list[Any], ranking: Any) -> Iterator[str]:
+    """Yield a line for each measure to alert on, then which files end early and what they do not cover."""
     alerts = _measures_to_alert(account_verdicts, ranking)
     for one in alerts:
         standing = _measure_standing(one)
         if one.decided_by:
-            typer.echo(portfolio_text.alert_line(standing, one.account, one.marketplace, one.status))
+            yield portfolio_text.alert_line(standing, one.account, one.marketplace, one.status)
         else:
-            typer.echo(portfolio_text.unjudged_alert_line(standing, one.account, one.marketplace, _alert_reason(one)))
+            yield portfolio_text.unjudged_alert_line(standing, one.account, one.marketplace, _alert_reason(one))
     for account in account_verdicts:
-        if account.as_of < month_end:
-            typer.echo(portfolio_text.files_end_line(account.account, account.marketplace, account.as_of, month_end))
+        if account.as_of < period.last:
+            yield portfolio_text.files_end_line(account.account, account.marketplace, account.as_of, period.last)
         if account.not_covered:
             company = labels.company_of(account.marketplace)
             names = [labels.lowercase_first(labels.metric_words(name, company).label) for name in account.not_covered]
-            typer.echo(portfolio_text.not_covered_line(account.account, account.marketplace, names))
+            yield portfolio_text.not_covered_line(account.account, account.marketplace, names)
     for name, marketplace, last in ended_accounts:
-        typer.echo(portfolio_text.no_data_line(name, marketplace, last))
+        yield portfolio_text.no_data_line(name, marketplace, last, period.kind)
     alerted = {(one.account, one.marketplace) for one in alerts}
     unjudged = [one for one in account_verdicts if one.status == "cannot be judged"]
     for account in unjudged:
         if (account.account, account.marketplace) not in alerted:
-            typer.echo(portfolio_text.no_verdict_line(account.account, account.marketplace))
+            yield portfolio_text.no_verdict_line(account.account, account.marketplace)
     first = stakes.first_line(ranking)
     if first:
-        typer.echo(first)
+        yield first
     if account_verdicts and not ended_accounts and not alerts and not unjudged:
-        typer.echo("Every measure that a rule enforces is on target.")
+        yield "Every measure that a rule enforces is on target."
 
 
 def _measure_standing(verdict: Any) -> Any:

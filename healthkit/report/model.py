@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TypeVar
 
@@ -36,6 +36,8 @@ WEEKS_SHOWN = 26
 """Weekly figures of each measure in a report. [weeks]"""
 DAYS_SHOWN = 120
 """Daily figures of each measure in a report. [days]"""
+WEEK_DAYS = 7
+"""Days of the period of a weekly report. [days]"""
 SIMULATION_DRAWS = 1_000
 """Futures simulated for each measure of a report; probabilities are accurate to about 3 percentage points."""
 
@@ -46,15 +48,68 @@ VIOLATION_COLUMNS = ("category", "open", "severity", "opened_on", "resolved", "r
 
 
 class MonthError(ValueError):
-    """A month cannot be reported; the message says why and lists the available months."""
+    """A month or week cannot be reported; the message says why and lists the available months."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """The days that a report is of: a month, or the week that ends on a day.
+
+    `text` is the period as the user gives it (2026-10 or 2026-10-14), `name` as sentences name it. `first` and `last`
+    are its days; `before` is the day that figures are compared with.
+    """
+
+    text: str
+    first: date
+    last: date
+
+    @property
+    def before(self) -> date:
+        """The day before the period."""
+        return self.first - timedelta(days=1)
+
+    @property
+    def is_month(self) -> bool:
+        """Whether the period is a month."""
+        return self.text != self.last.isoformat()
+
+    @property
+    def name(self) -> str:
+        """The period in a message."""
+        return self.text if self.is_month else f"the week to {self.text}"
+
+    @property
+    def kind(self) -> str:
+        """The kind of period: month or week."""
+        return "month" if self.is_month else "week"
+
+
+def parse_period(text: str) -> Period:
+    """Return the period that a text names: a month like 2026-10, or a day like 2026-10-14 for the 7 days to it.
+
+    Raises MonthError for text that is neither.
+
+    >>> parse_period("2026-10").before, parse_period("2026-10-14").before
+    (datetime.date(2026, 9, 30), datetime.date(2026, 10, 7))
+    >>> parse_period("2026-10-14").name
+    'the week to 2026-10-14'
+    """
+    try:
+        last = date.fromisoformat(text)
+    except ValueError:
+        last = last_day_of_month(text)
+        return Period(text, last.replace(day=1), last)
+    return Period(last.isoformat(), last - timedelta(days=WEEK_DAYS - 1), last)
 
 
 @dataclass(frozen=True, eq=False)
 class MonthlyReport:
-    """The data of one account's report of one month; data frames are SCORES unless stated otherwise.
+    """The data of one account's report of a month or week; data frames are SCORES unless stated otherwise.
 
-    Days: `as_of` is the last day of the month (`month_end`) or, if the files end earlier, the last day that they cover.
-    `before` is the last day of the month before.
+    `title` is the name of the account for readers.
+
+    Days: `as_of` is the last day of the period (`month_end`) or, if the files end earlier, the last day that they
+    cover. `before` is the day before the period: the last day of the month before, or the day a week before.
 
     Scores: `scores` is as of `as_of`, `earlier` as of `before`, `weekly_scores` of 26 days a week apart, and
     `daily_scores` of 120 days. `verdict` has the status of each measure by its worst known figure. `at_fault` has one
@@ -71,7 +126,7 @@ class MonthlyReport:
     Figures of the marketplace: `reported` is its own figures as SCORES on `before` and `as_of`, `reconciled` compares
     our counts with them, and `states` is the rows of ACCOUNT_STATES in its newest report. `violations` has one row a
     category: category, open, severity? (the worst of the open ones), opened_on? (of the oldest open one), resolved (in
-    this month), resolved_on?, told_on? (the day of a reported total).
+    this period), resolved_on?, told_on? (the day of a reported total).
 
     Events: `events` are what the account changed up to `as_of`, and `event_effects` what came of it (see
     `AccountView.event_effects`).
@@ -116,6 +171,12 @@ class MonthlyReport:
     at_stake: dict[MeasureKey, Stake] = field(default_factory=dict)
     harm: AccountHarm | None = None
     todo: Todo | None = None
+    display_name: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name of the account for readers: its display name if one was given."""
+        return self.display_name or self.account
 
 
 def last_day_of_month(month: str) -> date:
@@ -136,14 +197,18 @@ def last_day_of_month(month: str) -> date:
 def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]]:
     """Return the accounts and marketplaces that have something to report for a month, sorted by name.
 
-    An account is included if its files or the marketplace's own reports cover a day of the month, and if on the last
-    such day at least one window has counted orders or a reported figure. Raises MonthError, which lists the available
-    months, if there is no such account.
+    `month` is a month, or a day for the week to it (see `parse_period`). An account is included if its files or the
+    marketplace's own reports cover a day of the period, and if on the last such day at least one window has counted
+    orders or a reported figure. Raises MonthError, which lists the available months, if there is no such account.
     """
     pairs = [(one.account, one.marketplace) for one in month_verdicts(workspace, month)]
     if not pairs:
         no_rules = unjudged_stores_sentence(workspace.unjudged_stores())
-        sentences = f"No account has orders to report for {month}.", _describe_order_months(workspace), no_rules
+        sentences = (
+            f"No account has orders to report for {parse_period(month).name}.",
+            _describe_order_months(workspace),
+            no_rules,
+        )
         raise MonthError(" ".join(filter(None, sentences)))
     return pairs
 
@@ -151,14 +216,14 @@ def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]
 def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | None = None) -> list[AccountVerdict]:
     """Return the verdicts on accounts as of the last day of a month that their files cover; by default all accounts.
 
-    Accounts with nothing to report are left out. Raises MonthError for text that is not a month, and StoreError for an
-    account that is not in the store.
+    `month` may be a day, for the week to it. Accounts with nothing to report are left out. Raises MonthError for
+    text that is neither, and StoreError for an account that is not in the store.
     """
-    as_of = last_day_of_month(month)
-    if not _has_orders_by(workspace.counts, as_of):
+    period = parse_period(month)
+    if not _has_orders_by(workspace.counts, period.last):
         return []
-    verdicts = workspace.verdicts(as_of, accounts, at_last_known_day=True)
-    return [one for one in verdicts if one.as_of >= as_of.replace(day=1) and _has_reportable_figures(one)]
+    verdicts = workspace.verdicts(period.last, accounts, at_last_known_day=True)
+    return [one for one in verdicts if one.as_of >= period.first and _has_reportable_figures(one)]
 
 
 def accounts_ended_before(
@@ -166,11 +231,11 @@ def accounts_ended_before(
 ) -> list[tuple[str, str, date]]:
     """Return the accounts and marketplaces whose files end before a month, each with its last covered day.
 
-    Raises MonthError for text that is not a month.
+    `month` may be a day, for the week to it. Raises MonthError for text that is neither.
     """
-    last = last_day_of_month(month)
-    days = workspace.last_days_known(last, accounts)
-    return [(*pair, day) for pair, day in days.items() if day < last.replace(day=1)]
+    period = parse_period(month)
+    days = workspace.last_days_known(period.last, accounts)
+    return [(*pair, day) for pair, day in days.items() if day < period.first]
 
 
 def _has_reportable_figures(verdict: AccountVerdict) -> bool:
@@ -200,36 +265,43 @@ def _describe_order_months(workspace: Workspace) -> str:
 
 
 def open_report(
-    workspace: Workspace, account: str, month: str, marketplace: str | None = None, generated_at: str = ""
+    workspace: Workspace,
+    account: str,
+    month: str,
+    marketplace: str | None = None,
+    generated_at: str = "",
+    display_name: str = "",
 ) -> MonthlyReport:
-    """Gather the report of one account for one month.
+    """Gather the report of one account for one month, or for the week that ends on a day (2026-10-14).
 
-    `marketplace` is required only if the account sells in several. `generated_at` is printed in the footer as given.
+    `marketplace` is required only if the account sells in several. `generated_at` is printed in the footer as given,
+    `display_name` instead of the account's name.
     Raises StoreError for an unknown account, AccountMarketplaceError for a marketplace that is not its own, and
     MonthError for a month without orders.
     """
     view = workspace.account(account, marketplace)
-    month_end = last_day_of_month(month)
-    as_of = view.last_day_known(month_end)
+    period = parse_period(month)
+    as_of = view.last_day_known(period.last)
     verdict = None
-    if as_of >= month_end.replace(day=1) and _has_orders_by(view.counts, month_end):
+    if as_of >= period.first and _has_orders_by(view.counts, period.last):
         verdict = view.verdict(as_of)
     if verdict is None or not _has_reportable_figures(verdict):
         raise MonthError(
-            f"{account} has no orders to report for {month}: "
+            f"{account} has no orders to report for {period.name}: "
             f"its orders reach from {view.coverage.begins_on} to {view.coverage.ends_on}."
         )
-    return _build_report(view, verdict, month_end, _describe_data_version(workspace, account), generated_at)
+    report = _build_report(view, verdict, period, _describe_data_version(workspace, account), generated_at)
+    return replace(report, display_name=display_name)
 
 
 def _build_report(
-    view: AccountView, verdict: AccountVerdict, month_end: date, data_version: str, generated_at: str
+    view: AccountView, verdict: AccountVerdict, period: Period, data_version: str, generated_at: str
 ) -> MonthlyReport:
     """Build the report of an account from its verdict: score all days of history and run all analyses."""
     as_of = verdict.as_of
     scored = view.score(as_of)
     watched = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
-    before = as_of.replace(day=1) - timedelta(days=1)
+    before = period.before
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
     history = [as_of - timedelta(days=back) for back in reversed(range(DAYS_SHOWN))]
     past = view.score(sorted(day for day in {*weeks, *history, before} if day >= view.policy.complete_from))
@@ -263,7 +335,9 @@ def _build_report(
             collect_to_pandas(view.ledger.account_states.filter(of_account & (nw.col("as_of") <= nw.lit(as_of))))
         ),
         violations=_violations_by_category(
-            collect_to_pandas(view.ledger.violations.filter(of_account & (nw.col("opened_on") <= nw.lit(as_of)))), as_of
+            collect_to_pandas(view.ledger.violations.filter(of_account & (nw.col("opened_on") <= nw.lit(as_of)))),
+            as_of,
+            period.first,
         ),
         drivers=_analyse(_worst_windows(watched), view.drivers),
         standings=dict(_streaks(view, scored, daily)),
@@ -271,7 +345,7 @@ def _build_report(
         futures=futures,
         steps=steps,
         verdict=verdict,
-        month_end=month_end,
+        month_end=period.last,
         without_rule=view.policy.without_rule(as_of),
         events=[event for event in view.events if event.day <= as_of],
         event_effects=view.event_effects(as_of),
@@ -355,8 +429,8 @@ def _latest_account_states(account_states: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(pieces)[columns].sort_values(["kind", "name"], ignore_index=True)
 
 
-def _violations_by_category(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    """Return the number of violations by category: open on a day, and resolved in its month.
+def _violations_by_category(rows: pd.DataFrame, as_of: date, resolved_from: date) -> pd.DataFrame:
+    """Return the number of violations by category: open on a day, and resolved from a day on.
 
     As in the metric, a total reported by the marketplace is used only if no file lists the violations of that category.
     """
@@ -364,7 +438,9 @@ def _violations_by_category(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
     single = rows[rows["violation_id"] != ""]
     counts = rows[(rows["violation_id"] == "") & ~rows["category"].isin(single["category"])]
     newest = counts.sort_values("opened_on").drop_duplicates("category", keep="last")
-    summaries = [_summarise_category(category, group, as_of) for category, group in single.groupby("category")]
+    summaries = [
+        _summarise_category(category, group, as_of, resolved_from) for category, group in single.groupby("category")
+    ]
     summaries += [
         (row["category"], int(row["count"]), None, None, 0, None, row["opened_on"]) for row in newest.to_dict("records")
     ]
@@ -372,11 +448,13 @@ def _violations_by_category(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
     return table.sort_values(["open", "resolved", "category"], ascending=[False, False, True], ignore_index=True)
 
 
-def _summarise_category(category: str, category_rows: pd.DataFrame, as_of: date) -> tuple[object, ...]:
+def _summarise_category(
+    category: str, category_rows: pd.DataFrame, as_of: date, resolved_from: date
+) -> tuple[object, ...]:
     """Return the VIOLATION_COLUMNS of one category whose violations are listed one by one."""
     is_resolved = category_rows["resolved_on"].map(lambda day: pd.notna(day) and day <= as_of).astype(bool)
     still_open, resolved = category_rows[~is_resolved], category_rows[is_resolved]
-    resolved = resolved[resolved["resolved_on"].map(lambda day: day >= as_of.replace(day=1)).astype(bool)]
+    resolved = resolved[resolved["resolved_on"].map(lambda day: day >= resolved_from).astype(bool)]
     worst = max(still_open["severity"].dropna(), key=SEVERITIES.index, default=None)
     first, last = min(still_open["opened_on"], default=None), max(resolved["resolved_on"], default=None)
     return category, int(still_open["count"].sum()), worst, first, int(resolved["count"].sum()), last, None

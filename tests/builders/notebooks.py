@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 
 from healthkit import batch
+from healthkit.batch.report_data import MIME_TYPE
 
 KERNEL = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
 
@@ -26,3 +27,25 @@ def template_with_cell(folder: Path, line: str) -> Path:
     template.cells.insert(3, nbformat.v4.new_code_cell(line))
     nbformat.write(template, folder / "monthly_report.ipynb")
     return folder / "monthly_report.ipynb"
+
+
+PAGE_CELLS = f"""
+from IPython.display import display
+row = dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | dict.fromkeys(
+    ("target", "headroom", "value", "used"))
+row |= {{"account": account, "marketplace": marketplace, "marketplace_title": "Amazon", "status": "no data",
+    "window": 0, "counted": 0, "at_fault": 0, "strips": {{}}, "href": stem + ".html", "csv_href": stem + "_orders.csv"}}
+display({{"text/html": f"<p>The page of {{account}}, {{words}}</p>"}}, raw=True)
+display({{{MIME_TYPE!r}: {{"title": account, "row": row, "figures": {{"verdict": [["What", words]]}},
+    "orders": "a,b\\n"}}}},
+    raw=True)
+"""
+"""The cells of a template that computes nothing: a page, an index row and figures of the account."""
+
+
+def page_template(path: Path, words: str = "first", before: str = "") -> Path:
+    """Write a template whose page says `words` and takes next to no time; `before` runs first."""
+    parameters = ("account", "month", "as_of", "marketplace", "data", "policy", "made", "stem", "index_href",
+                  "display_name")  # fmt: skip
+    text = "\n".join(f"{name} = ''" for name in parameters)
+    return write_notebook(path, before or "pass", f"words = {words!r}\n{PAGE_CELLS}", parameters=text)

@@ -30,7 +30,7 @@ MAX_STRIPS = 8
 
 @dataclass(frozen=True)
 class PortfolioPage:
-    """The data of the index page of a month: accounts, failed runs and notes.
+    """The data of the index page of a month, or of a week: accounts, failed runs and notes.
 
     `rows` has one row an account, the result of `portfolio_row`. `failures` has one tuple for each run without a
     report: account, reason, what to do, and optionally the path of its notebook, the path of the page of an earlier run
@@ -152,7 +152,9 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
         ),
         failures=[(*one, "", "", "")[:6] for one in portfolio.failures],
         notes=portfolio.notes,
-        failed_title=portfolio_text.failed_runs_title(len(portfolio.failures), figures.format_month(portfolio.as_of)),
+        failed_title=portfolio_text.failed_runs_title(
+            len(portfolio.failures), portfolio_text.period_name(portfolio.month, portfolio.as_of)
+        ),
         provenance=[(name, text) for name, text in (("Data", portfolio.data), ("Made", portfolio.made)) if text],
         until=figures.format_day(portfolio.as_of),
     )

@@ -8,7 +8,7 @@ from html import escape
 
 from healthkit.report.text import account as account_text
 from healthkit.report.text.figures import format_day as short_day
-from healthkit.report.text.figures import format_headroom, format_quantity, spell_number
+from healthkit.report.text.figures import format_headroom, format_long_day, format_month, format_quantity, spell_number
 from healthkit.report.text.labels import Strong, capitalise_first, join_words
 from healthkit.report.text.reasons import unjudged_measures_clause
 from healthkit.report.text.sentences import (
@@ -172,6 +172,15 @@ def orders_link_label(orders: int, noun: str = "order") -> str:
     return f"This {noun} as CSV" if orders == 1 else f"All {format_quantity(orders, noun)} as CSV"
 
 
+def period_name(period: str, last: date) -> str:
+    """Return the month or the week of an index in a heading. `period` is a month or a day, `last` its last day.
+
+    >>> period_name("2026-10", date(2026, 10, 31)), period_name("2026-10-14", date(2026, 10, 14))
+    ('October 2026', 'the week to 14 October 2026')
+    """
+    return f"the week to {format_long_day(last, 0)}" if period == last.isoformat() else format_month(last)
+
+
 def failed_runs_title(failed: int, month_name: str) -> str:
     """Return the heading of the list of failed runs, with their number and month.
 
@@ -279,13 +288,13 @@ def no_verdict_line(account: str, marketplace: str) -> str:
     )
 
 
-def no_data_line(account: str, marketplace: str, last: date) -> str:
-    """Return one line that an account's files end before the month begins.
+def no_data_line(account: str, marketplace: str, last: date, kind: str = "month") -> str:
+    """Return one line that an account's files end before the month or week begins.
 
     >>> no_data_line("harbor", "US", date(2026, 9, 12))
     'cannot be judged  harbor (US): its files end on 12 Sep, and nothing is known of the month; import newer ones'
     """
     return (
         f"cannot be judged  {account} ({marketplace}): its files end on {short_day(last)}, and nothing is known of "
-        "the month; import newer ones"
+        f"the {kind}; import newer ones"
     )
