@@ -10,8 +10,10 @@ from healthkit.schema.accounts_file import (
     AccountsFileError,
     AmazonAccess,
     ConfiguredAccount,
+    MailSettings,
     find_accounts_file,
     read_accounts,
+    read_mail_settings,
 )
 
 USUAL = """accounts:
@@ -110,3 +112,39 @@ def test_the_file_is_looked_for_beside_the_store_and_then_in_the_working_folder(
     assert find_accounts_file(Path("accounts.yaml"), store) == Path("accounts.yaml")
     with pytest.raises(AccountsFileError, match="there is no such file"):
         find_accounts_file(Path("other.yaml"), store)
+
+
+def test_a_client_has_a_logo_and_addresses_and_mail_has_a_server(read, tmp_path):
+    text = "mail: {from: The Agency <a@b.example>, host: smtp.b.example, security: tls}\n"
+    [acme] = read(text + row("logo: logos/acme.png\n    email: [owner@acme.example]"))
+    assert (acme.logo, acme.email) == (tmp_path / "logos" / "acme.png", ("owner@acme.example",))
+    settings = read_mail_settings(tmp_path / "accounts.yaml")
+    assert settings == MailSettings("The Agency <a@b.example>", "smtp.b.example", 465, "tls")
+    read(row("tags: []"))
+    assert read_mail_settings(tmp_path / "accounts.yaml") == MailSettings()
+
+
+@pytest.mark.parametrize(
+    ("mail", "told"),
+    [
+        ("[a]", "field mail: write a mapping"),
+        ("{from: nobody}", "field mail.from: write an address"),
+        ('{from: "a@b.example, c@d.example"}', "field mail.from: write an address"),
+        ("{host: smtp.b.example}", "field mail.from: it is missing"),
+        ("{from: a@b.example, host: smtp.b.example, security: none}", "without TLS mail is sent only over"),
+        ("{from: a@b.example, host: h, security: ssl}", "'ssl' is none of"),
+        ("{from: a@b.example, host: h, port: true}", "field mail.port: write a number"),
+        ("{from: a@b.example, link: 'http://b.example'}", "begins with https://"),
+        ("{from: a@b.example, password: x}", "holds no credentials"),
+        ("{from: a@b.example, user: x}", "there is no such field"),
+    ],
+)
+def test_wrong_mail_settings_name_line_and_field(read, tmp_path, mail, told):
+    read(f"mail: {mail}\n" + row("tags: []"))
+    with pytest.raises(AccountsFileError, match=told):
+        read_mail_settings(tmp_path / "accounts.yaml")
+
+
+def test_an_address_that_is_none_is_refused(read):
+    with pytest.raises(AccountsFileError, match="line 2, field email: 'owner' is no address"):
+        read(row("email: [owner]"))

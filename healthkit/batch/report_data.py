@@ -52,7 +52,7 @@ class ReportData:
             ],
             "drivers": [_key_fields(key) | {"groups": _records(groups)} for key, groups in monthly.drivers.items()],
         }
-        title = f"{monthly.account}, {monthly.marketplace_title}: account health on {monthly.as_of.isoformat()}"
+        title = f"{monthly.title}, {monthly.marketplace_title}: account health on {monthly.as_of.isoformat()}"
         bundle = {
             "title": title, "row": row, "figures": figures, "orders": tables.as_csv(monthly.at_fault),
             "order_lists": chapter_order_lists(monthly),

@@ -2,10 +2,15 @@
 
 An example::
 
+    mail:
+      from: Agency <reports@agency.example>
+      host: smtp.agency.example
     accounts:
       - name: lantern-hill
         display_name: Lantern Hill Lighting
         tags: [lighting, monthly call]
+        logo: logos/lantern-hill.png
+        email: [owner@lantern-hill.example]
         amazon:
           - region: na
             marketplaces: [US, CA]
@@ -18,7 +23,10 @@ An example::
 seller authorised an application; a single entry may stand without the list. `credentials` is the name under which its
 refresh token is kept; the default is the account, or with several entries the account and the region, such as
 `lantern-hill-na`. `credentials_from` is the place: environment, file or keyring (default: these three, in this order).
-The file holds no secret, and one that does is refused.
+`logo` is a PNG, JPEG or SVG file for the client's pages, as a path from the folder of this file, and `email` lists who
+gets them. `mail` says from whom mails come and over which SMTP server they are sent: `host`, `port` and `security`
+(tls, starttls or, on this machine only, none); packages too large for a mail are linked below `link`. The
+file holds no secret, and one that does is refused.
 """
 
 from __future__ import annotations
@@ -47,9 +55,15 @@ CREDENTIAL_PLACES = ("environment", "file", "keyring")
 MAX_NAME_LENGTH = 100
 """Longest name of an account. [characters]"""
 
-_ACCOUNT_FIELDS = ("name", "display_name", "tags", "amazon")
+_ACCOUNT_FIELDS = ("name", "display_name", "tags", "logo", "email", "amazon")
+_MAIL_FIELDS = ("from", "host", "port", "security", "link")
+MAIL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+"""Ways to secure the connection to an SMTP server, each with its usual port. Source: RFC 6409, RFC 8314."""
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+"""Hosts to which mail may be sent without TLS: this machine."""
 _AMAZON_FIELDS = ("region", "marketplaces", "credentials", "credentials_from", "credentials_file")
 _SECRET_FIELD = re.compile("token|secret|password|client_id|app_id|key", re.I)
+_ADDRESS = re.compile(r"[^\s@<>,;:\"()]+@[^\s@<>,;:\"()]+")
 _SECRET_VALUE = re.compile(r"Atzr\||Atza\||amzn1\.")
 
 
@@ -75,12 +89,31 @@ class AmazonAccess:
 
 @dataclass(frozen=True)
 class ConfiguredAccount:
-    """One account of the accounts file: its name in the store, its name for readers, its tags, and where to pull it."""
+    """One account of the accounts file: its name in the store, its name for readers, its tags, and where to pull it.
+
+    `logo` is the file of its logo, `email` the addresses that its reports go to.
+    """
 
     name: str
     display_name: str
     tags: tuple[str, ...] = ()
     amazon: tuple[AmazonAccess, ...] = ()
+    logo: Path | None = None
+    email: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """From whom mails come, and the SMTP server that sends them; without `host` none are sent.
+
+    `link` is the https address under which packages that are too large for a mail can be fetched.
+    """
+
+    sender: str = ""
+    host: str = ""
+    port: int = MAIL_PORTS["starttls"]
+    security: str = "starttls"
+    link: str = ""
 
 
 def find_accounts_file(given: Path | None, store_folder: object) -> Path | None:
@@ -101,16 +134,63 @@ def read_accounts(path: Path) -> list[ConfiguredAccount]:
 
     Raises AccountsFileError, which names file, line and field, for one that is invalid or holds a secret.
     """
+    document = _read_document(path)
+    accounts = [_read_account(path, row) for row in document["accounts"]]
+    _refuse_duplicates(path, accounts, document["accounts"])
+    return accounts
+
+
+def read_mail_settings(path: Path) -> MailSettings:
+    """Read from whom mails come, and over which server, from an accounts file; nothing is set without its field `mail`.
+
+    Raises AccountsFileError, which names file, line and field, for settings that are invalid.
+    """
+    document = _read_document(path)
+    row = document.get("mail")
+    if row is None:
+        return MailSettings()
+    if not isinstance(row, dict):
+        _refuse(path, document, "mail", "write a mapping, such as {from: a@b.example, host: smtp.b.example}")
+    _refuse_unknown_fields(path, row, _MAIL_FIELDS, "mail.")
+    sender, host = _read_text(path, row, "from", "mail.") or "", _read_text(path, row, "host", "mail.") or ""
+    if sender and not _is_address(sender):
+        _refuse(path, row, "mail.from", "write an address, such as Agency <reports@agency.example>")
+    if host and not sender:
+        _refuse(path, row, "mail.from", "it is missing; a mail that is sent needs a sender")
+    security = _read_text(path, row, "security", "mail.") or "starttls"
+    if security not in MAIL_PORTS:
+        _refuse(path, row, "mail.security", f"{security!r} is none of {', '.join(MAIL_PORTS)}")
+    if security == "none" and host not in LOCAL_HOSTS:
+        _refuse(path, row, "mail.security", "without TLS mail is sent only over a server on this machine (localhost)")
+    port = row.get("port", MAIL_PORTS[security])
+    if type(port) is not int or not 0 < port < 65_536:
+        _refuse(path, row, "mail.port", "write a number from 1 to 65535, such as 587")
+    link = _read_text(path, row, "link", "mail.") or ""
+    if link and not re.fullmatch(r"https://[^\s<>\"]+", link):
+        _refuse(path, row, "mail.link", "write an address that begins with https://")
+    return MailSettings(sender, host, port, security, link)
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is an e-mail address, alone or behind a name.
+
+    >>> _is_address("a@b.example"), _is_address("The Agency <a@b.example>"), _is_address("a@b, c@d")
+    (True, True, False)
+    """
+    named = re.fullmatch(r"[^<>@,;:\"()]* <([^<>]+)>", text)
+    return _ADDRESS.fullmatch(named[1] if named else text) is not None
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    """Return the content of an accounts file whose top-level fields are known."""
     try:
         document = read_yaml(path)
     except YamlError as error:
         raise AccountsFileError(_without_secrets(str(error))) from None
     if not isinstance(document, dict) or not isinstance(document.get("accounts"), list):
         raise AccountsFileError(f"{path.name}, field accounts: write a list of accounts, such as - name: my-shop.")
-    _refuse_unknown_fields(path, document, ("accounts",), "")
-    accounts = [_read_account(path, row) for row in document["accounts"]]
-    _refuse_duplicates(path, accounts, document["accounts"])
-    return accounts
+    _refuse_unknown_fields(path, document, ("accounts", "mail"), "")
+    return document
 
 
 def _read_account(path: Path, row: Any) -> ConfiguredAccount:
@@ -123,9 +203,14 @@ def _read_account(path: Path, row: Any) -> ConfiguredAccount:
     if len(name) > MAX_NAME_LENGTH:
         _refuse(path, row, "name", f"it is longer than {MAX_NAME_LENGTH} letters")
     display_name = _read_text(path, row, "display_name", "")
+    logo, email = _read_text(path, row, "logo", ""), _read_texts(path, row, "email")
+    for address in email:
+        if not _ADDRESS.fullmatch(address):
+            _refuse(path, row, "email", f"{address!r} is no address; write one such as owner@shop.example")
     return ConfiguredAccount(
-        name, display_name or name, _read_texts(path, row, "tags"), tuple(_read_amazon(path, row, name))
-    )
+        name, display_name or name, _read_texts(path, row, "tags"), tuple(_read_amazon(path, row, name)),
+        None if logo is None else path.parent / logo, email,
+    )  # fmt: skip
 
 
 def _read_amazon(path: Path, row: dict[str, Any], account: str) -> Iterator[AmazonAccess]:

@@ -41,7 +41,7 @@ def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
     year = report.as_of.year
     html = render_template(
         "verdict.html.j2",
-        account=report.account,
+        account=report.title,
         where=report.marketplace_title,
         on=figures.format_long_day(report.as_of, 0),
         ended=report.month_end is not None and report.as_of < report.month_end,
