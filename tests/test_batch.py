@@ -126,7 +126,7 @@ def test_a_failed_run_shows_no_page_of_an_earlier_one(printing, tmp_path):
     assert "no luck" in index
     assert 'href="paper-moth_us.failed.ipynb"' in index
     assert 'href="paper-moth_us.html"' not in index.partition('id="failed"')[0]
-    assert printed.verdicts == {}
+    assert printed.summaries == []
 
 
 def test_a_run_that_dies_takes_no_other_with_it(desk, tmp_path):

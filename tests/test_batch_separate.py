@@ -1,10 +1,11 @@
-"""`report --separate`: a folder for each account that can be sent, in which nothing of another stands."""
+"""`report --separate` and `--package`: what can be sent to one account, in which nothing of another stands."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.builders.sample import MONTH, SAMPLE
 from tests.builders.slow import slow_after
 
 PAIR = ["paper-moth", "clearbrook-bath"]
+NAMED, CLIENT = "clearbrook-bath", batch.Client("Clearbrook & Sons", "data:image/png;base64,iVBORw0KGgo=")
 ORDER = re.compile(r"\b[0-9S]\d{2}-\d{7}-\d{7}\b|\b[0-9a-f]{32}\b")
 
 
@@ -46,11 +48,13 @@ def printed(accounts, desk, chromium, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("CHROMIUM", str(chromium))
         out = tmp_path_factory.mktemp("reports")
-        return batch.generate_reports(desk, MONTH, accounts, out, separate=True, pdf=True, show_code=True)
+        return batch.generate_reports(
+            desk, MONTH, accounts, out, package=True, clients={NAMED: CLIENT}, pdf=True, show_code=True
+        )
 
 
 def folders(printed: batch.BatchResult) -> list[Path]:
-    return sorted(path for path in printed.index.parent.iterdir() if path.is_dir())
+    return sorted(path for path in printed.index.parent.iterdir() if path.is_dir() and path.name != "packages")
 
 
 def orders_of(account: str) -> set[str]:
@@ -106,6 +110,40 @@ def test_nothing_of_another_stands_in_a_folder(desk, printed):
             assert str(desk.store.folder) not in text, name
             assert str(printed.index.parent) not in text, name
         assert ORDER.search((folder / f"{folder.name}_orders.csv").read_text()), "the search must find ids at all"
+
+
+def test_a_package_holds_the_folder_of_its_account_and_nothing_else(accounts, desk, printed):
+    assert printed.package_errors == []
+    assert [package.account for package in printed.packages] == sorted(accounts)
+    ids = {account: orders_of(account) for account in desk.accounts}
+    for package in printed.packages:
+        raw = package.path.read_bytes()
+        assert raw[-22:-18] == b"PK\5\6", "an archive ends here if it has no comment"
+        archive = zipfile.ZipFile(package.path)
+        [folder] = [one for one in folders(printed) if one.name.startswith(f"{package.account}_")]
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            path.name: path.read_bytes() for path in folder.iterdir()
+        }
+        assert {(one.date_time[0], one.comment, one.extra) for one in archive.infolist()} == {(1980, b"", b"")}
+        others = [account for account in desk.accounts if account != package.account]
+        foreign = set().union(*(ids[account] for account in others)) - ids[package.account]
+        for name in archive.namelist():
+            text = archive.read(name).decode("utf-8", "replace")
+            assert [one for one in others if one in text.lower() or one.encode() in raw.lower()] == [], name
+            assert foreign.intersection(ORDER.findall(text)) == set(), name
+            assert package.account == NAMED or "Clearbrook" not in text, name
+    assert len({package.digest for package in printed.packages}) == len(accounts)
+
+
+def test_the_pages_of_a_package_have_name_and_logo_of_the_client(printed):
+    page = (printed.index.parent / f"{NAMED}_us" / f"{NAMED}_us.html").read_text(encoding="utf-8")
+    assert "<title>Clearbrook &amp; Sons, Amazon US: account health on " in page
+    assert "<h1>Clearbrook &amp; Sons <span>" in page
+    assert f'<img src="{CLIENT.logo}" alt=""' in page
+    assert page.index(CLIENT.logo) < page.index("<h1>")
+    assert "<img" not in (printed.index.parent / "paper-moth_us" / "paper-moth_us.html").read_text(encoding="utf-8")
+    index = printed.index.read_text(encoding="utf-8")
+    assert NAMED in index
 
 
 def test_all_that_a_page_links_to_is_in_its_folder(printed):

@@ -6,8 +6,9 @@ its last cell shows the data for the index (`ReportData`).
 
 import lazy_loader as lazy
 
+from healthkit.batch.mail import send_mails, write_mails, write_summaries
 from healthkit.batch.monthly_batch import BatchResult, ReportFailure, generate_reports
-from healthkit.batch.page_job import PageRequest
+from healthkit.batch.page_job import Client, PageRequest
 from healthkit.batch.pages import missing_pdf_sentences
 from healthkit.batch.report_data import ReportData
 from healthkit.batch.run_notebook import TEMPLATE, BatchError, run_template
@@ -18,10 +19,14 @@ __all__ = [
     "TEMPLATE",
     "BatchError",
     "BatchResult",
+    "Client",
     "PageRequest",
     "ReportData",
     "ReportFailure",
     "generate_reports",
     "missing_pdf_sentences",
     "run_template",
+    "send_mails",
+    "write_mails",
+    "write_summaries",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from healthkit.batch import fork_client, output_files, pages, pdf, run_notebook
+from healthkit.batch.packages import Package, write_packages
 from healthkit.batch.page_job import (
+    Client,
     PageJob,
     PageRequest,
     PageResult,
@@ -33,6 +35,7 @@ from healthkit.report.html.block import HtmlBlock
 from healthkit.report.html.page import html_page
 from healthkit.report.html.portfolio import PortfolioPage, index_ranking, portfolio_index
 from healthkit.report.text import stakes
+from healthkit.report.text.mail import Summary
 from healthkit.report.text.reasons import unjudged_stores_sentence
 from healthkit.schema import accounts_file
 from healthkit.schema.rates_file import Rates
@@ -73,22 +76,24 @@ class ReportFailure:
 class BatchResult:
     """Result of a batch: the path of the index, the number of pages written, and the failures.
 
-    `skipped` is the number of pages that were skipped because they are unchanged. `verdicts` has the sentences of each
-    page, the account to open first at the front, and `first` says which that is and why ("" if none is in danger).
+    `skipped` is the number of pages that were skipped because they are unchanged. `summaries` has the sentences of each
+    page, the account to open first at the front, and `first` says which that is and why ("" if none is in danger). `packages` are the packages of accounts, and `package_errors` say which account has none.
     `without_pdf` has reason and cure for each account and marketplace whose page has no PDF although one was requested.
-    `notes` are sentences on the folder: pages of accounts that are gone, unusable files, files renamed to a backup.
-    `index_error` says why the index was not written; empty if it was.
+    `notes` are sentences on the folder: pages of accounts that are gone, unusable files, files renamed to a
+    backup. `index_error` says why the index was not written; empty if it was.
     """
 
     index: Path
     page_count: int
     failures: list[ReportFailure]
     skipped: int = 0
-    verdicts: dict[str, list[list[str]]] = field(default_factory=dict)
+    summaries: list[Summary] = field(default_factory=list)
     without_pdf: dict[Owner, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     index_error: str = ""
     first: str = ""
+    packages: list[Package] = field(default_factory=list)
+    package_errors: list[str] = field(default_factory=list)
 
 
 def generate_reports(
@@ -114,7 +119,11 @@ def generate_reports(
     the index names it as not current.
     """
     request = request or PageRequest(**request_fields)
-    request = replace(request, template=request.template.resolve())
+    clients = request.clients if request.package else {}
+    # Each job knows its own client only.
+    request = replace(
+        request, template=request.template.resolve(), separate=request.separate or request.package, clients={}
+    )
     if not str(out).strip():
         raise run_notebook.BatchError(
             "The name of the folder for the reports is empty. Give a name, or leave the option out."
@@ -131,7 +140,10 @@ def generate_reports(
     )
     without_pdf: dict[Owner, tuple[str, str]] = {}
     temp_folders.remove_abandoned(folder)
-    all_jobs = [_make_job(workspace, month, account, code, folder, request) for account, code in pairs]
+    all_jobs = [
+        replace(_make_job(workspace, month, account, code, folder, request), client=clients.get(account, Client()))
+        for account, code in pairs
+    ]
     jobs = [job for job in all_jobs if not (request.only_changed and job.is_up_to_date)]
     with _temporary_work_folder(workspace, request, executor is not None) as work:
         jobs = _with_snapshots(workspace, jobs, work, executor is not None)
@@ -151,10 +163,24 @@ def generate_reports(
         found, page = _build_index(workspace, month, found, failures, request.made, known_rates)
         moved, index_failure = _write_index(folder / "index.html", page)
     notes += [*moved, *_folder_sentences(workspace, month, found)]
-    verdicts, first = _verdicts_by_account(found, [job.owner for job in all_jobs], known_rates)
+    packages, package_errors, moved = write_packages(folder, all_jobs) if request.package else ([], [], [])
+    notes += moved
+    summaries, first = _summaries(found, {job.owner for job in all_jobs}, model.parse_period(month).last, known_rates)
     page_count, skipped = len(jobs) - _count_finished_runs(failures), len(all_jobs) - len(jobs)
     index = folder / "index.html"
-    return BatchResult(index, page_count, failures, skipped, verdicts, without_pdf, notes, index_failure, first)
+    return BatchResult(
+        index,
+        page_count,
+        failures,
+        skipped,
+        summaries,
+        without_pdf,
+        notes,
+        index_failure,
+        first,
+        packages,
+        package_errors,
+    )
 
 
 def _folder_sentences(workspace: Workspace, month: str, report_folder: pages.ReportFolder) -> list[str]:
@@ -430,25 +456,29 @@ def _failure_of_earlier_run(run: pages.FailedRun) -> ReportFailure:
     return ReportFailure(account, run.reason, cure, run.status, run.notebook, code, run.page, run.data_version)
 
 
-def _verdicts_by_account(
-    report_folder: pages.ReportFolder, owners: list[Owner], rates: Rates | None
-) -> tuple[dict[str, list[list[str]]], str]:
-    """Return the sentences of each page of this batch by account, in the order of the index, and the first account.
+def _summaries(
+    report_folder: pages.ReportFolder, owners: Set[Owner], last: date, rates: Rates | None
+) -> tuple[list[Summary], str]:
+    """Return the summaries of the pages of some accounts and marketplaces in the order of the index, and the first.
 
-    An account is named with its marketplace if it has several. The second result is a line on the account to open
-    first.
+    The second result is a line on the account to open first.
     """
-    many = Counter(account for account, _ in owners)
-    rows = [row for row in report_folder.index_rows if (row["account"], row["marketplace"]) in set(owners)]
+    rows = [row for row in report_folder.index_rows if (row["account"], row["marketplace"]) in owners]
     ranking = index_ranking(rows, rates)
     places = ranking.places()
-    owners = sorted(owners, key=lambda owner: places.get(owner, len(places) + 1))
-    verdicts = {
-        owner[0] if many[owner[0]] == 1 else pages.owner_label(owner): report_folder.verdicts[owner]
-        for owner in owners
-        if owner in report_folder.verdicts
-    }
-    return verdicts, stakes.first_line(ranking)
+    rows.sort(key=lambda row: places.get((row["account"], row["marketplace"]), len(places) + 1))
+    summaries = [
+        Summary(
+            row["account"],
+            row["marketplace"],
+            row["marketplace_title"],
+            date.fromisoformat(row["as_of"]) if row.get("as_of") else last,
+            row["status"],
+            tuple((heading, text) for heading, text in report_folder.verdicts[row["account"], row["marketplace"]]),
+        )
+        for row in rows
+    ]
+    return summaries, stakes.first_line(ranking)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from healthkit.schema.marketplaces import MARKETPLACES
 
 __all__ = [
     "VEGA_FILE_NAME",
+    "account_stem",
     "discard_staged_file",
     "is_signed",
     "page_stem",
@@ -57,9 +58,22 @@ def page_stem(account: str, marketplace: str) -> str:
     if _is_safe_name(plain) and _pair_of(plain) == (account, marketplace):
         return plain
     # The length of the account says where it ends, so that no two pairs give the same bytes.
-    pair = f"{len(account)}:{account}{marketplace}".encode("utf-8", "surrogatepass")
+    return _name_with_digest(plain, f"{len(account)}:{account}{marketplace}")
+
+
+def account_stem(account: str) -> str:
+    """Return the file name, without suffix, of a file of an account in all its marketplaces, as safe as `page_stem`.
+
+    >>> account_stem("harbor"), account_stem("Harbor & Sons")
+    ('harbor', 'harbor-sons_6a6827224d9f741f')
+    """
+    return account if _is_safe_name(account) else _name_with_digest(account, account)
+
+
+def _name_with_digest(plain: str, identity: str) -> str:
+    """Return a name as far as it is safe, with a digest that tells it from all others."""
     safe = re.sub(r"[^a-z0-9_-]+", "-", plain.lower()).strip("-")[: MAX_STEM_LENGTH - 17]
-    return f"{safe}_{sha256_hex(pair)[:16]}"
+    return f"{safe}_{sha256_hex(identity.encode('utf-8', 'surrogatepass'))[:16]}"
 
 
 def _is_safe_name(name: str) -> bool:

@@ -6,16 +6,19 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from healthkit.batch import fork_client, manifest, output_files, pdf, report_data, run_notebook
+from healthkit.report.html.block import HtmlBlock
+from healthkit.report.html.logo import logo_block, read_logo
 from healthkit.report.html.outputs import output_html
 from healthkit.report.html.page import code_details, html_page
 from healthkit.report.model import parse_period
+from healthkit.schema.accounts_file import ConfiguredAccount
 
 try:
     import fcntl
@@ -31,6 +34,20 @@ The JSON, manifest and failed notebook are internal.
 
 
 @dataclass(frozen=True)
+class Client:
+    """How the pages of an account name it: the name for readers, and its logo as a data URI (see `html.logo`)."""
+
+    display_name: str = ""
+    logo: str = ""
+
+    @classmethod
+    def of_account(cls, account: ConfiguredAccount) -> Client:
+        """Return the client of an account of the accounts file. Raises LogoError for a logo that cannot be used."""
+        name = account.display_name if account.display_name != account.name else ""
+        return cls(name, read_logo(account.logo) if account.logo else "")
+
+
+@dataclass(frozen=True)
 class PageRequest:
     """Options of a batch of reports.
 
@@ -38,7 +55,8 @@ class PageRequest:
     `only_changed` skips reports whose inputs are unchanged. A notebook is killed after `deadline` [seconds] or beyond
     `memory` [MiB]. `self_contained` puts the chart script into every page, `show_code` adds the code of the cells,
     `pdf` adds a PDF of each page; `separate` writes a folder for each account and marketplace, with the files that may
-    be sent. `work_folder` is the parent of the folder for the rows that the reports read (default: among the temporary
+    be sent, and `package` a zip file of them for each account, with the names and logos in `clients` (by account).
+    `work_folder` is the parent of the folder for the rows that the reports read (default: among the temporary
     files; for an executor, which may reach other machines, the folder of the store).
     """
 
@@ -53,6 +71,8 @@ class PageRequest:
     show_code: bool = False
     pdf: bool = False
     separate: bool = False
+    package: bool = False
+    clients: Mapping[str, Client] = field(default_factory=dict)
     work_folder: Path | None = None
 
 
@@ -73,6 +93,7 @@ class PageJob:
     policy: str
     folder: Path
     request: PageRequest
+    client: Client = Client()
 
     @property
     def stem(self) -> str:
@@ -98,10 +119,11 @@ class PageJob:
         # A page that is sent on its own has no link to the index.
         no_index = {"index_href": ""} if self.request.separate else {}
         period = {"month" if parse_period(self.month).is_month else "as_of": self.month}
+        name = {"display_name": self.client.display_name} if self.client.display_name else {}
         return period | {
             "account": self.account, "marketplace": self.marketplace, "data": self.snapshot,
             "policy": self.policy, "made": self.request.made, "stem": self.stem,
-        } | no_index  # fmt: skip
+        } | no_index | name  # fmt: skip
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -110,8 +132,12 @@ class PageJob:
         The path of the snapshot is not among them.
         """
         request = self.request
-        options = {"self-contained": request.self_contained, "code": request.show_code, "pdf": request.pdf,
-                   "separate": request.separate}  # fmt: skip
+        options: dict[str, Any] = {
+            "self-contained": request.self_contained, "code": request.show_code, "pdf": request.pdf,
+            "separate": request.separate,
+        }  # fmt: skip
+        if self.client.logo:
+            options["logo"] = output_files.sha256_hex(self.client.logo.encode())
         values = {name: value for name, value in self.parameters.items() if name != "data"} | options
         return manifest.describe_inputs(dict(self.data), request.template, values)
 
@@ -195,7 +221,8 @@ def _add_pdf(job: PageJob, notes: list[str]) -> PageResult:
 
 def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
     """Return the content of the files of a page by name. Raises BatchError if the notebook shows no ReportData."""
-    request, data, html = job.request, None, []
+    request, data = job.request, None
+    html: list[HtmlBlock | str] = [logo_block(job.client.logo)] if job.client.logo else []
     outputs = [(cell, output) for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     for number, (cell, output) in enumerate(outputs):
         if report_data.MIME_TYPE in output.get("data", {}):

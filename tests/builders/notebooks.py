@@ -34,6 +34,7 @@ from IPython.display import display
 row = dict.fromkeys(("metric", "channel", "side", "first", "why"), "") | dict.fromkeys(
     ("target", "headroom", "value", "used"))
 row |= {{"account": account, "marketplace": marketplace, "marketplace_title": "Amazon", "status": "no data",
+    "as_of": "2026-10-31",
     "window": 0, "counted": 0, "at_fault": 0, "strips": {{}}, "href": stem + ".html", "csv_href": stem + "_orders.csv"}}
 display({{"text/html": f"<p>The page of {{account}}, {{words}}</p>"}}, raw=True)
 display({{{MIME_TYPE!r}: {{"title": account, "row": row, "figures": {{"verdict": [["What", words]]}},

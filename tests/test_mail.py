@@ -1,0 +1,213 @@
+"""Mails to clients: .eml files that mail programs open, and sending them once, by TLS, with every failure told."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import re
+import zipfile
+from dataclasses import replace
+from datetime import date
+from io import BytesIO
+
+import pytest
+
+from healthkit.batch import deliveries, mail, output_files, packages, smtp
+from healthkit.report.text.mail import Summary, summary_text
+from healthkit.schema.accounts_file import ConfiguredAccount, MailSettings
+from tests.builders.smtp_server import own_certificate, smtp_server
+
+OWNER = "owner@harbor.example"
+ACCOUNT = ConfiguredAccount("harbor", "Harbor & Söhne <Ltd>", email=(OWNER,))
+SETTINGS = MailSettings("The Agency <reports@agency.example>", "127.0.0.1", 0, "none")
+LINES = (("What is wrong", "Order Defect Rate is off target at 1.24% (limit 1%) — 7 orders too many; <b>1 < 2</b>."),)
+SUMMARIES = [
+    Summary("harbor", code, f"Amazon {code}", date(2026, 10, 31), status, LINES)
+    for code, status in (("US", "off target"), ("DE", "on target"))
+]
+PERIOD = "October 2026"
+
+
+@pytest.fixture
+def package(tmp_path):
+    path = tmp_path / "packages" / "harbor.zip"
+    path.parent.mkdir()
+    path.write_bytes(packages.zip_bytes({"harbor_us.html": b"<p>us", "harbor_de.html": b"<p>de"}))
+    digest = output_files.sha256_hex(path.read_bytes())
+    return packages.Package("harbor", path, digest, {"US": "harbor_us.html", "DE": "harbor_de.html"})
+
+
+@pytest.fixture
+def write(tmp_path, package):
+    def write_mail(settings=SETTINGS, account=ACCOUNT):
+        return mail.write_mails(tmp_path, [package], SUMMARIES, {"harbor": account}, settings, PERIOD)
+
+    return write_mail
+
+
+@pytest.fixture(autouse=True)
+def no_login(monkeypatch):
+    for name in (smtp.USER_VARIABLE, smtp.PASSWORD_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(smtp, "_from_keyring", lambda name: "")
+
+
+@pytest.fixture
+def server():
+    with smtp_server() as box:
+        yield box
+
+
+def test_an_eml_file_holds_text_html_and_the_package(write, package):
+    [ready] = write().written
+    message = email.message_from_bytes(ready.path.read_bytes(), policy=email.policy.default)
+    assert message["Subject"] == "Account health of Harbor & Söhne <Ltd>, October 2026"
+    assert (message["From"], message["To"], message["X-Unsent"]) == (SETTINGS.sender, OWNER, "1")
+    text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    for words in ("Amazon US, as displayed on 31 October 2026", "What is wrong\n" + LINES[0][1],
+                  "Unpack it, then open harbor_us.html and harbor_de.html"):  # fmt: skip
+        assert words in text
+    html = message.get_body(("html",)).get_content()
+    assert "&lt;b&gt;1 &lt; 2&lt;/b&gt;" in html
+    assert "✕ Off target" in html
+    assert "✓ On target" in html
+    assert re.findall(r"(?:src|href)=", html) == [], "a mail fetches nothing"
+    [attached] = message.iter_attachments()
+    assert attached.get_filename() == "harbor.zip"
+    assert attached.get_content() == package.path.read_bytes()
+    assert zipfile.ZipFile(BytesIO(attached.get_content())).namelist() == ["harbor_de.html", "harbor_us.html"]
+
+
+def test_the_same_inputs_give_the_same_bytes_and_a_file_of_the_user_is_moved_aside(write, tmp_path):
+    [ready] = write().written
+    first = ready.path.read_bytes()
+    assert (write().notes, ready.path.read_bytes()) == ([], first)
+    ready.path.write_bytes(b"edited")
+    [note] = write().notes
+    assert note.endswith("it is now harbor.eml.bak-1.")
+    assert ready.path.with_name("harbor.eml.bak-1").read_bytes() == b"edited"
+    assert ready.path.read_bytes() == first
+    (tmp_path / "deliveries.json").write_text("{")
+    with pytest.raises(deliveries.DeliveriesError, match="it is damaged"):
+        write()
+
+
+def test_a_package_too_large_to_attach_is_linked_or_refused(write, monkeypatch):
+    monkeypatch.setattr(mail, "MAX_ATTACHMENT", 10)
+    refused = write()
+    assert refused.written == []
+    assert "too large to attach" in refused.problems[0]
+    [ready] = write(replace(SETTINGS, link="https://files.agency.example/october/")).written
+    message = email.message_from_bytes(ready.path.read_bytes(), policy=email.policy.default)
+    assert list(message.iter_attachments()) == []
+    address = "https://files.agency.example/october/harbor.zip"
+    assert address in message.get_body(("plain",)).get_content()
+    assert f'<a href="{address}"' in message.get_body(("html",)).get_content()
+
+
+def test_a_mail_without_addressee_is_written_and_not_sent(write, tmp_path, server):
+    done = write(account=replace(ACCOUNT, email=()))
+    assert done.notes == ["The mail of harbor has no addressee: add email under its name in accounts.yaml."]
+    sent = mail.send_mails(tmp_path, done.written, replace(SETTINGS, port=server.port))
+    assert (sent.sent, server.mails) == ([], [])
+
+
+def test_a_mail_is_sent_once_and_again_only_if_asked(write, tmp_path, server, package):
+    settings = replace(SETTINGS, port=server.port)
+    written = write(settings).written
+    first = mail.send_mails(tmp_path, written, settings)
+    assert (first.sent, first.problems) == ([f"Sent: harbor to {OWNER}."], [])
+    [(addresses, data)] = server.mails
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    assert addresses == [OWNER]
+    assert message["Date"]
+    assert message["Message-ID"].endswith("@agency.example>")
+    assert message["X-Unsent"] is None
+    [attached] = message.iter_attachments()
+    assert attached.get_content() == package.path.read_bytes()
+    again = mail.send_mails(tmp_path, written, settings)
+    assert (again.sent, len(server.mails)) == ([], 1)
+    assert "because the same report was sent on" in again.notes[0]
+    # A further addressee gets it; who had it does not.
+    more = write(settings, replace(ACCOUNT, email=(OWNER, "two@harbor.example"))).written
+    assert mail.send_mails(tmp_path, more, settings).sent == ["Sent: harbor to two@harbor.example."]
+    assert server.mails[-1][0] == ["two@harbor.example"]
+    assert OWNER not in email.message_from_bytes(server.mails[-1][1])["To"]
+    asked = mail.send_mails(tmp_path, more, settings, resend=True)
+    assert asked.sent == [f"Sent: harbor to {OWNER} and two@harbor.example."]
+    assert [note.split(":")[0] for note in asked.notes] == ["Sent again", "Sent again"]
+
+
+def test_a_failed_send_is_told_and_may_be_tried_again(write, tmp_path, server):
+    settings = replace(SETTINGS, port=server.port)
+    written = write(settings, replace(ACCOUNT, email=(OWNER, "gone@harbor.example"))).written
+    server.refuse = {"gone@harbor.example"}
+    partly = mail.send_mails(tmp_path, written, settings)
+    assert partly.sent == [f"Sent: harbor to {OWNER}."]
+    assert "refused gone@harbor.example (550 no such user)" in partly.problems[0]
+    assert written[0].path.is_file()
+    server.refuse = set()
+    assert mail.send_mails(tmp_path, written, settings).sent == ["Sent: harbor to gone@harbor.example."]
+
+
+def test_no_server_is_told(write, tmp_path):
+    settings = replace(SETTINGS, port=1)
+    done = mail.send_mails(tmp_path, write(settings).written, settings)
+    assert done.sent == []
+    assert done.problems[0].startswith("Not sent: harbor: 127.0.0.1, port 1: ")
+    assert json.loads((tmp_path / "deliveries.json").read_text())["sent"] == []
+
+
+def test_a_connection_that_breaks_after_the_mail_may_have_sent_it(write, tmp_path, server):
+    settings = replace(SETTINGS, port=server.port)
+    written = write(settings).written
+    server.breaks_after_data = True
+    assert mail.send_mails(tmp_path, written, settings).problems
+    server.breaks_after_data = False
+    again = mail.send_mails(tmp_path, written, settings)
+    assert (again.sent, len(server.mails)) == ([], 1)
+    assert "may have been sent on" in again.notes[0]
+
+
+def test_mail_goes_by_tls_with_a_certificate_that_is_checked(write, tmp_path, monkeypatch):
+    pytest.importorskip("cryptography")
+    certificate = own_certificate(tmp_path / "own.pem")
+    monkeypatch.setenv(smtp.USER_VARIABLE, "agency")
+    monkeypatch.setenv(smtp.PASSWORD_VARIABLE, "s3cret-word")
+    with smtp_server(certificate) as server:
+        server.password = "s3cret-word"
+        settings = replace(SETTINGS, host="localhost", port=server.port, security="starttls")
+        written = write(settings).written
+        unknown = mail.send_mails(tmp_path, written, settings)
+        assert "is not secure (self-signed certificate)" in unknown.problems[0].replace("self signed", "self-signed")
+        assert server.mails == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        server.password = "another"
+        wrong = mail.send_mails(tmp_path, written, settings)
+        assert "refused user or password" in wrong.problems[0]
+        assert "s3cret-word" not in wrong.problems[0]
+        server.password = "s3cret-word"
+        assert mail.send_mails(tmp_path, written, settings).sent == [f"Sent: harbor to {OWNER}."]
+        assert server.secure == [True]
+    with smtp_server() as plain:
+        settings = replace(settings, port=plain.port)
+        assert "does not offer what is needed" in mail.send_mails(tmp_path, written, settings, True).problems[0]
+        assert plain.mails == []
+
+
+def test_a_password_without_user_is_told(monkeypatch):
+    monkeypatch.setenv(smtp.PASSWORD_VARIABLE, "s3cret-word")
+    with pytest.raises(smtp.SendError, match="one is missing") as told:
+        smtp.find_login()
+    assert "s3cret-word" not in str(told.value)
+
+
+def test_summaries_have_a_file_each_and_name_the_marketplace(tmp_path):
+    assert summary_text(SUMMARIES).startswith("harbor (US)\n  What is wrong: ")
+    assert mail.write_summaries(tmp_path, SUMMARIES, html=False) == []
+    assert mail.write_summaries(tmp_path, SUMMARIES, html=True) == []
+    assert sorted(path.name for path in (tmp_path / "summaries").iterdir()) == [
+        "harbor_de.html", "harbor_de.txt", "harbor_us.html", "harbor_us.txt",
+    ]  # fmt: skip
+    assert (tmp_path / "summaries" / "harbor_us.txt").read_text() == summary_text(SUMMARIES[:1]) + "\n"

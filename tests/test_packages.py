@@ -1,0 +1,107 @@
+"""Packages of accounts: nothing is lost or stale in them, and the package of each of 50 names no other."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from datetime import date
+
+import pytest
+
+from healthkit import batch
+from healthkit.batch import output_files
+from healthkit.batch.packages import zip_bytes
+from healthkit.ingest import importer
+from healthkit.store import Store
+from healthkit.workspace.workspace import Workspace
+from tests.builders.client_files import all_orders, confirmations, order_report
+from tests.builders.notebooks import page_template
+from tests.builders.sample import MONTH
+
+PAIR = ["paper-moth", "clearbrook-bath"]
+
+
+def test_a_zip_file_is_the_same_whenever_it_is_made():
+    files = {"b.html": b"<p>", "a.csv": b"x" * 1000}
+    assert zip_bytes(files) == zip_bytes(dict(reversed(files.items())))
+
+
+def test_no_two_accounts_share_a_package():
+    names = ["harbor", "Harbor", "harbor ", "../harbor", "con", "harbor_0123456789abcdef", "x" * 300, "ハーバー"]
+    stems = [output_files.account_stem(name) for name in names]
+    assert len({stem.casefold() for stem in stems}) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9._-]{1,120}", stem) for stem in stems)
+
+
+def test_only_current_pages_are_packed_and_nothing_of_the_user_is_lost(desk, tmp_path, threads):
+    good = page_template(tmp_path / "t.ipynb")
+    bad = page_template(tmp_path / "bad.ipynb", before="if account == 'paper-moth': raise ValueError('not today')")
+    asked = {"accounts": PAIR, "out": tmp_path, "executor": threads, "package": True}
+    made = batch.generate_reports(desk, MONTH, template=good, **asked)
+    assert (made.failures, made.package_errors, made.notes) == ([], [], [])
+    folder = made.index.parent
+    packed = {package.account: package.path.read_bytes() for package in made.packages}
+    assert sorted(packed) == sorted(PAIR)
+    # The same again gives the same; an edited package is moved aside, and an edited page is not packed.
+    (folder / "packages" / "paper-moth.zip").write_bytes(b"mine")
+    (folder / "clearbrook-bath_us" / "offer.txt").write_text("mine")
+    again = batch.generate_reports(desk, MONTH, template=good, only_changed=True, **asked)
+    assert {package.account: package.path.read_bytes() for package in again.packages} == packed
+    assert (folder / "packages" / "paper-moth.zip.bak-1").read_bytes() == b"mine"
+    assert any("paper-moth.zip.bak-1" in note for note in again.notes)
+    # A run that fails leaves no package that passes for one of today.
+    failed = batch.generate_reports(desk, MONTH, template=bad, **asked)
+    assert [one.account for one in failed.failures] == ["paper-moth"]
+    assert [package.account for package in failed.packages] == ["clearbrook-bath"]
+    [told] = failed.package_errors
+    assert told.startswith("paper-moth has no package")
+    assert "packages/paper-moth.zip is of an earlier run and is not current." in told
+    assert (folder / "packages" / "paper-moth.zip").read_bytes() == packed["paper-moth"]
+
+
+FIRST = ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel", "Ivy", "Juniper"]
+SECOND = ["Gate", "Hollow", "Lane", "Mill", "Yard"]
+
+
+@pytest.mark.slow
+def test_the_package_of_each_of_fifty_accounts_holds_nothing_of_another(tmp_path):
+    names = [f"{one} {two}" for one in FIRST for two in SECOND]
+    assert len(names) == 50
+    clients, files = {}, []
+    for number, name in enumerate(names):
+        account = name.lower().replace(" ", "-")
+        clients[account] = batch.Client(f"{name} Trading")
+        orders = [
+            (f"7{number:02}-{place:07}-{number:07}", date(2026, 10, 3 + place % 10)) for place in range(25 + number)
+        ]
+        late = [order for order, _ in orders[: 3 + number % 7]]
+        folder = tmp_path / "raw" / account
+        folder.mkdir(parents=True)
+        texts = {
+            "orders.txt": all_orders(orders).replace("Mug", f"Mug of {name}").replace("MUG", f"SKU-{number:03}"),
+            "promises.txt": order_report(orders).replace("Mug", f"Mug of {name}").replace("MUG", f"SKU-{number:03}"),
+            "confirmations.csv": confirmations(orders, late),
+        }
+        for file, text in texts.items():
+            (folder / file).write_text(text, encoding="utf-8")
+            files.append(folder / file)
+    refused = [one.refused for one in importer.import_files(files, Store(tmp_path / "store")) if one.refused]
+    assert refused == []
+    made = batch.generate_reports(
+        Workspace(tmp_path / "store"), MONTH, out=tmp_path / "reports", package=True, clients=clients, jobs=2
+    )
+    assert (made.failures, made.package_errors) == ([], [])
+    assert len(made.packages) == 50
+    for number, name in enumerate(names):
+        account = name.lower().replace(" ", "-")
+        [package] = [one for one in made.packages if one.account == account]
+        archive = zipfile.ZipFile(package.path)
+        texts = {file: archive.read(file).decode() for file in archive.namelist() if file != "vega.js"}
+        whole = " ".join([*texts, *texts.values()])
+        assert set(re.findall(r"\b7(\d\d)-\d{7}-\d{7}\b", whole)) == {f"{number:02}"}, "the search must find its own"
+        assert set(re.findall(r"SKU-(\d{3})", whole)) == {f"{number:03}"}
+        found = re.findall(rf"({'|'.join(FIRST)})[ -]({'|'.join(SECOND)})", whole, re.I)
+        assert {" ".join(pair).title() for pair in found} == {name}
+        # How many orders it had in October is a figure of its own.
+        counted = {int(one) for one in re.findall(r"\b\d+\s+of\s+(?:the\s+)?(\d+)\b", texts[f"{account}_us.html"])}
+        assert counted & set(range(25, 75)) == {25 + number}
