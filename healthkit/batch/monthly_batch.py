@@ -77,7 +77,8 @@ class BatchResult:
     """Result of a batch: the path of the index, the number of pages written, and the failures.
 
     `skipped` is the number of pages that were skipped because they are unchanged. `summaries` has the sentences of each
-    page, the account to open first at the front, and `first` says which that is and why ("" if none is in danger). `packages` are the packages of accounts, and `package_errors` say which account has none.
+    page, the account to open first at the front, and `first` says which that is and why ("" if none is in danger).
+    `packages` are the packages of accounts, and `package_errors` say which account has none.
     `without_pdf` has reason and cure for each account and marketplace whose page has no PDF although one was requested.
     `notes` are sentences on the folder: pages of accounts that are gone, unusable files, files renamed to a
     backup. `index_error` says why the index was not written; empty if it was.

@@ -173,6 +173,13 @@ DataOption = Annotated[
 AccountsOption = Annotated[
     list[str] | None, typer.Option("--account", help="An account; the option can be repeated. Default: all.")
 ]
+AccountsFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--accounts", parser=parse_path, metavar="FILE",
+        help="The accounts file. Default: accounts.yaml beside the store, or in this folder.",
+    ),
+]  # fmt: skip
 AccountOption = Annotated[str, typer.Option("--account", help="The account.")]
 MarketplaceOption = Annotated[
     str, typer.Option(help="The marketplace, such as US or DE; required if the account sells in several.")

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 import healthkit as hk
 from healthkit.cli.options import (
+    AccountsFileOption,
     AccountsOption,
     DataOption,
     ErrorReporter,
@@ -24,21 +25,12 @@ from healthkit.cli.options import (
     latest_day,
     make_table,
     parse_day,
-    parse_path,
     print_error,
     print_line,
     print_wide,
     write_answer,
 )
 from healthkit.report.text import figures
-
-AccountsFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--accounts", parser=parse_path, metavar="FILE",
-        help="The accounts file. Default: accounts.yaml beside the store, or in this folder.",
-    ),
-]  # fmt: skip
 
 
 @app.command(epilog="Example: `python -m healthkit pull --accounts accounts.yaml --dry-run`")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,9 @@ from typing import Annotated, Any
 import typer
 
 import healthkit as hk
+from healthkit.cli import delivery
 from healthkit.cli.options import (
+    AccountsFileOption,
     AccountsOption,
     DataOption,
     ErrorReporter,
@@ -40,6 +43,7 @@ from healthkit.cli.options import (
     write_answer,
 )
 from healthkit.report.text import figures, labels, reasons, sentences, stakes
+from healthkit.report.text import mail as mail_text
 from healthkit.report.text import portfolio as portfolio_text
 
 
@@ -104,7 +108,26 @@ def report(
         bool,
         typer.Option("--separate", help="Write a folder for each account and marketplace that can be sent on its own."),
     ] = False,
-    summary: Annotated[SummaryFormat | None, typer.Option(help="Print a summary for an e-mail.")] = None,
+    package: Annotated[
+        bool,
+        typer.Option(
+            "--package",
+            help="Write a zip file for each account, with its name and logo from accounts.yaml and nothing of others.",
+        ),
+    ] = False,
+    mail: Annotated[
+        bool, typer.Option("--mail", help="Also write a ready mail (.eml) with summary and package for each account.")
+    ] = False,
+    send: Annotated[
+        bool, typer.Option("--send", help="Also send the mails over the SMTP server that accounts.yaml names.")
+    ] = False,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="With --send: send a report again to whom it was sent before.")
+    ] = False,
+    summary: Annotated[
+        SummaryFormat | None,
+        typer.Option(help="Print a summary of each account and marketplace, worst first, and write each into a file."),
+    ] = None,
     engine: Annotated[
         EngineName, typer.Option(help="healthkit forks a process for each notebook; nbclient starts a kernel.")
     ] = EngineName.healthkit,
@@ -121,6 +144,7 @@ def report(
         ),
     ] = None,
     rates: RatesOption = None,
+    accounts_file: AccountsFileOption = None,
     data: DataOption = None,
 ) -> None:
     """Write the report of each account as an HTML page that opens offline, and an index of all.
@@ -132,28 +156,39 @@ def report(
         request = hk.batch.PageRequest(
             made, jobs, only_changed, deadline, memory, engine.value, template or hk.batch.TEMPLATE,
             self_contained=self_contained, show_code=code, pdf=pdf, separate=separate, work_folder=work,
+            package=package or mail or send,
         )  # fmt: skip
         with _cluster_executor(cluster) as executor:
             workspace = open_workspace(data, policy, version)
+            clients = delivery.Clients()
+            if request.package:
+                clients = delivery.read_clients(accounts_file, workspace.store.folder)
+                request = replace(request, clients=clients.for_pages(account))
+                if send and not clients.settings.host:
+                    exit_with_error(mail_text.NO_SENDER)
             result = hk.batch.generate_reports(
                 workspace, period.text, account, out_dir, console=err, executor=executor, request=request, rates=rates
             )
     for failure in result.failures:
         earlier = f" {failure.page} of an earlier run stays and is not current." if failure.page else ""
         print_error(f"failed  {failure.account}: {failure.reason}{earlier}")
-    for sentence in filter(None, (*hk.batch.missing_pdf_sentences(result.without_pdf), result.index_error)):
+    problems = (*hk.batch.missing_pdf_sentences(result.without_pdf), result.index_error, *result.package_errors)
+    for sentence in filter(None, problems):
         print_error(sentence)
     for sentence in result.notes:
         print_error(sentence, None)
     if summary is not None:
-        typer.echo(portfolio_text.email_summary(result.verdicts, summary is SummaryFormat.html, result.first))
+        with ErrorReporter():
+            delivery.print_summaries(result, summary is SummaryFormat.html)
+    with ErrorReporter():
+        mailed = not (mail or send) or delivery.mail_packages(result, clients, period, send, resend)
     unchanged = f", {result.skipped:,} unchanged" if result.skipped else ""
     without = f", {len(result.without_pdf):,} without PDF" if result.without_pdf else ""
     out.print(
         f"{figures.format_quantity(result.page_count, 'report')}, {len(result.failures):,} failed{without}{unchanged}."
     )
     typer.echo(str(result.index))
-    if result.failures or result.without_pdf or result.index_error:
+    if result.failures or result.without_pdf or result.index_error or result.package_errors or not mailed:
         raise typer.Exit(1)
 
 
@@ -179,6 +214,12 @@ def check(
     policy: PolicyOption = None,
     form: FormatOption = OutputFormat.table,
     rates: RatesOption = None,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify", metavar="URL", help="Also send what is printed to an address of apprise; can be repeated."
+        ),
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Print each measure that is off target, at risk or cannot be judged, by the worst known figure.
@@ -186,8 +227,11 @@ def check(
     Accounts stand in the order in which to open them, by expected harm, and the last line says which is the first.
 
     Exit code 0: every enforced measure of every account is on target. 1: a measure is off target or at risk. 3: none
-    is, and one cannot be judged, because its files are missing or end too early.
+    is, and one cannot be judged, because its files are missing or end too early. With --notify the same lines go out as
+    a notification unless the exit code is 0; whether it is delivered does not change the exit code.
     """
+    if notify:
+        delivery.require_notifier()
     with ErrorReporter():
         period = choose_period(month, as_of)
         workspace = open_workspace(data, policy)
@@ -202,16 +246,26 @@ def check(
         _print_alerts(accounts, period, ended, ranking)
     if no_rules:
         print_error(no_rules, None)
-    statuses = {one.status for verdict in accounts for one in verdict.measures}
+    code = _exit_code(accounts, bool(ended or no_rules))
+    if notify and code:
+        lines = [*_alert_lines(accounts, period, ended, ranking), *filter(None, [no_rules])]
+        alerted = {(one.account, one.marketplace) for one in _measures_to_alert(accounts, ranking)}
+        title = mail_text.notification_title(
+            len({account for account, _ in alerted} | {one[0] for one in ended}),
+            portfolio_text.period_name(period.text, period.last),
+        )
+        delivery.notify(notify, title, "\n".join(lines))
+    if code:
+        raise typer.Exit(code)
+
+
+def _exit_code(account_verdicts: list[Any], more_is_unknown: bool) -> int:
+    """Return the exit code of `check`; `more_is_unknown` if accounts have no verdict at all."""
+    statuses = {one.status for verdict in account_verdicts for one in verdict.measures}
     if statuses & {"off target", "at risk"}:
-        raise typer.Exit(1)
-    if (
-        not accounts
-        or ended
-        or no_rules
-        or any(verdict.enforced_unjudged or verdict.status == "cannot be judged" for verdict in accounts)
-    ):
-        raise typer.Exit(EXIT_NOT_ALL_KNOWN)
+        return 1
+    unjudged = any(one.enforced_unjudged or one.status == "cannot be judged" for one in account_verdicts)
+    return EXIT_NOT_ALL_KNOWN if not account_verdicts or more_is_unknown or unjudged else 0
 
 
 EXIT_NOT_ALL_KNOWN = 3

@@ -28,15 +28,17 @@ class Summary:
         return f"{self.marketplace_title}, as displayed on {format_long_day(self.as_of, 0)}"
 
 
-def summary_text(summaries: Sequence[Summary], html: bool = False) -> str:
+def summary_text(summaries: Sequence[Summary], html: bool = False, first: str = "") -> str:
     """Return summaries one below the other, as text or HTML; each names its account and marketplace.
+
+    `first` is a line on the account to open first.
 
     >>> lines = (("What is wrong", "Late Shipment Rate is off target."),)
     >>> print(summary_text([Summary("harbor", "US", "Amazon US", date(2026, 10, 31), "off target", lines)]))
     harbor (US)
       What is wrong: Late Shipment Rate is off target.
     """
-    return email_summary({f"{one.account} ({one.marketplace})": one.lines for one in summaries}, html)
+    return email_summary({f"{one.account} ({one.marketplace})": one.lines for one in summaries}, html, first)
 
 
 def subject(name: str, period: str) -> str:
