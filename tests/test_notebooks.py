@@ -73,7 +73,12 @@ def test_it_begins_with_a_question(path):
     assert re.match(r"# .+\?\n", cells(path, "markdown")[0].source)
 
 
-@each_notebook
+@pytest.mark.parametrize(
+    "path",
+    # The dashboard holds the panels of the others.
+    [pytest.param(one, marks=pytest.mark.slow if "dashboard" in one.stem else ()) for one in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_it_runs_on_the_sample(path, sample_store):
     done = papermill.execute_notebook(
         str(path), None, parameters=parameters(path, sample_store), engine_name=run_notebook.FORK_ENGINE,

@@ -11,7 +11,7 @@ from healthkit.batch.monthly_batch import BatchResult, ReportFailure, generate_r
 from healthkit.batch.page_job import Client, PageRequest
 from healthkit.batch.pages import missing_pdf_sentences
 from healthkit.batch.report_data import ReportData
-from healthkit.batch.run_notebook import TEMPLATE, BatchError, run_template
+from healthkit.batch.run_notebook import TEMPLATE, BatchError, run_template, write_with_parameters
 
 __getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Dask is loaded only for a cluster.
 
@@ -29,4 +29,5 @@ __all__ = [
     "send_mails",
     "write_mails",
     "write_summaries",
+    "write_with_parameters",
 ]

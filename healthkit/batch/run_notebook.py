@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -89,6 +90,12 @@ def code_cells(parameters: Mapping[str, Any], template: Path = TEMPLATE) -> list
     """Return the code cells of a template as (position, source), including the cell that sets the parameters."""
     notebook = parameterize_notebook(load_template(template), dict(parameters), kernel_name=KERNEL_NAME)
     return [(number, str(cell.source)) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+
+
+def write_with_parameters(notebook: Path, parameters: Mapping[str, Any], path: Path) -> None:
+    """Write a copy of a notebook with its parameters filled in. Raises BatchError for a file that is no notebook."""
+    filled = parameterize_notebook(load_template(notebook), dict(parameters), kernel_name=KERNEL_NAME)
+    path.write_text(nbformat.writes(filled) + "\n", encoding="utf-8")
 
 
 def load_template(template: Path) -> Any:

@@ -14,6 +14,7 @@ from types import FrameType
 import lazy_loader as lazy
 
 from healthkit.cli import (
+    dashboard_command,
     event_commands,
     explain_commands,
     import_command,
@@ -29,6 +30,7 @@ from healthkit.files import temp_folders
 
 __all__ = [
     "app",
+    "dashboard_command",
     "event_commands",
     "explain_commands",
     "import_command",

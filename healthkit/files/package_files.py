@@ -14,6 +14,7 @@ FILES = (
     "notebooks/02_what_changed.ipynb",
     "notebooks/03_what_if.ipynb",
     "notebooks/04_portfolio.ipynb",
+    "notebooks/05_dashboard.ipynb",
     "notebooks/templates/monthly_report.ipynb",
     "data/column_map.yaml",
     "docs/scenario.yaml",

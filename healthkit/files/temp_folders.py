@@ -28,6 +28,8 @@ PARSED_PREFIX = "healthkit-parsed-"
 """Prefix of folders with raw files that other processes parsed for an import."""
 PDF_PREFIX = "healthkit-pdf-"
 """Prefix of folders with a page that is printed to PDF, and with the profile of the browser."""
+DASHBOARD_PREFIX = "healthkit-dashboard-"
+"""Prefix of folders with the notebook of the dashboard, its parameters filled in."""
 TABLE_PREFIX = ".healthkit-table-"
 """Prefix of folders in which a repair or a purge writes the next version of a table."""
 PARTIAL_FILE_PREFIX = ".healthkit-part-"
@@ -39,6 +41,7 @@ PATTERN_BY_PREFIX = {
     WORKER_PREFIX: re.compile(r"\d+\.jsonl|ipython/.*", re.S),
     PARSED_PREFIX: re.compile(r"[0-9a-f]{64}\.pickle"),
     PDF_PREFIX: re.compile(r"page\.pdf|errors\.txt|profile/.*", re.S),
+    DASHBOARD_PREFIX: re.compile(r"dashboard\.ipynb"),
     TABLE_PREFIX: re.compile(r"table/([^/]+\.parquet|_delta_log/[^/]*)?"),
     PARTIAL_FILE_PREFIX: re.compile(r"part"),
 }
