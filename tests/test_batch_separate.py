@@ -148,7 +148,9 @@ def test_the_pages_of_a_package_have_name_and_logo_of_the_client(printed):
 
 def test_all_that_a_page_links_to_is_in_its_folder(printed):
     for folder in folders(printed):
-        links = Links(folder / f"{folder.name}.html").found
+        every = Links(folder / f"{folder.name}.html").found
+        # The logo is part of the page, and an order's own page is opened by a click alone.
+        links = [link for link in every if not link.startswith(("data:image/", "https://sellercentral."))]
         assert "vega.js" in links
         assert all(link.startswith("#") or ((folder / link).is_file() and "/" not in link) for link in links)
 
