@@ -19,10 +19,12 @@ from healthkit.report.html import measures
 from healthkit.report.html.report import event_lines, measure_chapters
 from healthkit.report.model import open_report
 from healthkit.schema.events_file import Event, EventsFileError, find_events_file, make_event, parse_events, read_events
+from healthkit.store import Store
 from healthkit.workspace.event_log import add_event, remove_event
 from healthkit.workspace.snapshot import write_snapshot
 from healthkit.workspace.workspace import Workspace
 from tests.builders.sample import DAY, MONTH
+from tests.builders.store_files import import_all, raw
 
 CARRIER = make_event("acme", "2026-09-03", "new carrier")
 
@@ -283,3 +285,19 @@ def test_labels_never_overlap_however_near_the_events_are(seed):
             assert found[number][1] <= placer.width + 4
     numbers = [label.text.split(":")[0] for label in placed if label.size == 12]
     assert numbers, "the events are named"
+
+
+@pytest.mark.parametrize(
+    ("as_of", "said"),
+    [
+        ("2027-09-01", "No event lies in the 180 days up to 1 September 2027; the last is of 10 October 2026."),
+        ("2026-11-29", "cannot be compared: no rate with a target has orders around"),
+    ],
+)
+def test_events_that_cannot_be_compared_are_not_said_to_be_none(as_of, said, run, tmp_path):
+    """A few days of orders, and nothing since: an event of these days is there, and no measure can tell of it."""
+    store = Store(tmp_path / "store")
+    import_all(store, raw(tmp_path / "raw", "acme", 1))
+    assert run("event", "add", "acme", "2026-10-10", "new carrier", "--data", store.folder).exit_code == 0
+    shown = run("event", "effect", "--data", store.folder, "--as-of", as_of)
+    assert (shown.exit_code, said in " ".join(shown.output.split())) == (0, True)

@@ -156,7 +156,9 @@ def effect(
         return
     if not len(rows):
         has_orders = len(workspace.score(as_of, account))
-        print_wide(event_text.NO_EVENTS if has_orders else no_orders_error(workspace, as_of, account))
+        events = [event for event in workspace.events if not account or event.account in account]
+        why = event_text.no_effects_sentence(events, as_of, hk.analysis.event_effects.LOOK_BACK_DAYS)
+        print_wide(why if has_orders else no_orders_error(workspace, as_of, account))
         return
     names = account_labels(rows)
     table = make_table(

@@ -49,6 +49,31 @@ def number_phrase(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
+def no_effects_sentence(events: Sequence[Event], as_of: date, look_back_days: int) -> str:
+    """Return why no event is compared on a day: there is none, none is recent enough, or no measure has the orders.
+
+    >>> event = Event(date(2026, 9, 3), "acme", "", "new carrier")
+    >>> no_effects_sentence([event], date(2026, 9, 1), 180)
+    'No event lies in the 180 days up to 1 September 2026; the last is of 3 September 2026.'
+    >>> no_effects_sentence([event], date(2026, 9, 30), 180)
+    'The event of 3 September 2026 cannot be compared: no rate with a target has orders around it. Which files are missing: python -m healthkit doctor.'
+    """
+    if not events:
+        return NO_EVENTS
+    last = max(event.day for event in events)
+    recent = [event for event in events if 0 <= (as_of - event.day).days <= look_back_days]
+    if not recent:
+        return (
+            f"No event lies in the {look_back_days} days up to {format_long_day(as_of, 0)}; "
+            f"the last is of {format_long_day(last, 0)}."
+        )
+    which = f"The event of {format_long_day(recent[0].day, 0)}" if len(recent) == 1 else f"The {len(recent)} events"
+    return (
+        f"{which} cannot be compared: no rate with a target has orders around {'it' if len(recent) == 1 else 'them'}. "
+        "Which files are missing: python -m healthkit doctor."
+    )
+
+
 def event_name(day: date, note: str, year: int) -> str:
     """Return an event as it stands in a sentence: its day, and its note in brackets.
 
