@@ -201,10 +201,9 @@ def test_the_page_marks_the_events_and_tells_their_effect(with_events):
     assert 0 < told < 1_500
 
 
-def test_a_page_is_made_again_when_the_events_of_its_account_change(with_events, tmp_path):
+def test_a_page_is_made_again_when_the_events_of_its_account_change(with_events):
     def inputs(account):
-        request = monthly_batch.PageRequest()
-        return monthly_batch._make_job(Workspace(with_events), MONTH, account, "US", tmp_path, request).inputs["data"]
+        return dict(monthly_batch._data_of_pages(Workspace(with_events), [(account, "US")])[account, "US"])
 
     file = with_events.parent / "events.csv"
     before, text = [inputs(name) for name in ("birchway-crafts", "paper-moth")], file.read_text()

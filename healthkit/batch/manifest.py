@@ -1,8 +1,10 @@
 """Manifests of the pages in a reports folder: what a page was made of, and which files healthkit wrote.
 
 A manifest is a JSON object with `account`, `marketplace`, `inputs` (what the page was made of) and `files` (the SHA-256
-of each file of the page by name). Optional keys are `pending` (files that were being replaced when the manifest was
-written), `failed` (how a later run without page ended) and `without_pdf` (why the page has no PDF).
+of each file of the page by name). `inputs.data.version`, the version of the store, is recorded and not compared: a page
+stays current as long as the data of its own account are the same. Optional keys are `pending` (files that were being
+replaced when the manifest was written), `failed` (how a later run without page ended) and `without_pdf` (why the page
+has no PDF).
 
 Every change first writes all new files under temporary names and then renames them, so that a full disk changes
 nothing. A file that no manifest names with its digest is foreign or was edited; it is renamed to a backup, never
@@ -32,6 +34,8 @@ _ORDER_LIST_SUFFIX = re.compile(r"_orders_[a-z0-9-]+\.csv")
 RENDERING_PACKAGES = ("healthkit", "altair", "jinja2", "numpy", "pandas", "papermill", "vl-convert-python")
 """Packages whose version can change the content of a page."""
 PACKAGE_FOLDER = Path(__file__).parents[1]
+_POLICY_FOLDER = PACKAGE_FOLDER / "metrics" / "policies"
+"""The rules of the package: each page has the digest of its own among its data."""
 
 
 class ManifestError(ValueError):
@@ -44,9 +48,9 @@ class ManifestError(ValueError):
 
 @cache
 def _code_digest() -> str:
-    """Return the digest of healthkit's code, templates and styles."""
+    """Return the digest of healthkit's code, templates and styles, without the rules."""
     kinds = {".py", ".j2", ".css", ".js", ".yaml"}
-    files = sorted(path for path in PACKAGE_FOLDER.rglob("*") if path.suffix in kinds)
+    files = sorted(path for path in PACKAGE_FOLDER.rglob("*") if path.suffix in kinds and path.parent != _POLICY_FOLDER)
     return sha256_hex(
         b"\0".join(path.relative_to(PACKAGE_FOLDER).as_posix().encode() + path.read_bytes() for path in files)
     )
@@ -55,7 +59,7 @@ def _code_digest() -> str:
 def describe_inputs(data: Mapping[str, Any], template: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs that determine the content of a page: data, template, parameters, code and package versions.
 
-    `data` names the version of the store and of its counts.
+    `data` names the version of the store, and has digests of the imports, rules and events of the account.
     """
     return {
         "data": dict(data),
@@ -145,11 +149,27 @@ def is_page_current(
     `required_files` are names of files that the page must have too, such as its PDF.
     """
     content = load_manifest_if_complete(folder / f"{stem}{MANIFEST_SUFFIX}")
-    if content is None or content.get("failed") or content["inputs"] != json.loads(json.dumps(page_inputs)):
+    if content is None or content.get("failed") or not has_same_inputs(content["inputs"], page_inputs):
         return False
     if not required_files <= set(content["files"]):
         return False
     return all(_has_digest(folder / name, expected) for name, expected in content["files"].items())
+
+
+def has_same_inputs(earlier: Mapping[str, Any], page_inputs: Mapping[str, Any]) -> bool:
+    """Return whether a page of the earlier inputs needs no new run: all but the version of the store is the same.
+
+    >>> data = {"imports": "4f1c"}
+    >>> has_same_inputs({"data": {"version": "3", **data}}, {"data": {"version": "4", **data}})
+    True
+    """
+    return _without_version(earlier) == _without_version(json.loads(json.dumps(page_inputs)))
+
+
+def _without_version(page_inputs: Mapping[str, Any]) -> dict[str, Any]:
+    data = page_inputs.get("data")
+    own = {name: value for name, value in data.items() if name != "version"} if isinstance(data, dict) else data
+    return dict(page_inputs) | {"data": own}
 
 
 def _has_digest(path: Path, expected: str) -> bool:

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_complete
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +142,19 @@ def generate_reports(
     )
     without_pdf: dict[Owner, tuple[str, str]] = {}
     temp_folders.remove_abandoned(folder)
+    data = _data_of_pages(workspace, in_month)
     all_jobs = [
-        replace(_make_job(workspace, month, account, code, folder, request), client=clients.get(account, Client()))
+        PageJob(
+            account,
+            code,
+            month,
+            "",
+            data[account, code],
+            workspace.policy_name or "",
+            folder,
+            request,
+            clients.get(account, Client()),
+        )
         for account, code in pairs
     ]
     jobs = [job for job in all_jobs if not (request.only_changed and job.is_up_to_date)]
@@ -159,7 +171,9 @@ def generate_reports(
     temp_folders.remove_abandoned(folder)  # A worker of a cluster may have been killed while it wrote.
     with lock_folder(folder):
         found = pages.read_folder(folder, month, in_month, _owners_in_store(workspace))
-        found = found.drop_owners({(one.account, one.marketplace) for one in failures})
+        found = found.drop_owners({(one.account, one.marketplace) for one in failures}).with_age(
+            {owner: dict(items) for owner, items in data.items()}
+        )
         failures = _add_manifest_details(failures, found.failed_runs)
         found, page = _build_index(workspace, month, found, failures, request.made, known_rates)
         moved, index_failure = _write_index(folder / "index.html", page)
@@ -191,6 +205,7 @@ def _folder_sentences(workspace: Workspace, month: str, report_folder: pages.Rep
         *filter(None, [unjudged_stores_sentence(workspace.unjudged_stores())]),
         *(pages.ended_sentence(*one, kind) for one in model.accounts_ended_before(workspace, month)),
         *pages.absent_sentences(report_folder, kind),
+        *pages.age_sentences(report_folder),
         *pages.unusable_sentences(report_folder),
         *pages.foreign_file_sentences(report_folder),
     ]
@@ -201,13 +216,30 @@ def _count_finished_runs(failures: list[ReportFailure]) -> int:
     return sum(bool(one.status) for one in failures)
 
 
-def _make_job(
-    workspace: Workspace, month: str, account: str, marketplace: str, folder: Path, request: PageRequest
-) -> PageJob:
-    data = [("version", str(workspace.store.version())), ("counts", workspace.counts_folder.name)]
-    events = [str(event) for event in workspace.events if event.is_of(account, marketplace)]
-    data += [("events", output_files.sha256_hex("\n".join(events).encode()))] if events else []
-    return PageJob(account, marketplace, month, "", tuple(data), workspace.policy_name or "", folder, request)
+def _data_of_pages(workspace: Workspace, owners: Iterable[Owner]) -> dict[Owner, tuple[tuple[str, str], ...]]:
+    """Return the data that each page is made of: the version of the store, and digests of what is of its own account.
+
+    These are the imports of the account with what their files cover, the rules of the marketplace, and the events.
+    """
+    imports = _require_store(workspace).reports_by_account()
+    for row in workspace.counts.coverage.astype("str").itertuples(index=False):
+        imports.setdefault(row.account, []).append("\t".join(row))
+    digest_of_imports = cache(lambda account: _digest(imports[account]))
+    rule_files = {code: policy.files for code, policy in workspace.policies.items()}
+    digest_of_rules = cache(lambda code: _digest(Path(one).read_text("utf-8") for one in rule_files[code]))
+    found = {}
+    for account, code in owners:
+        data = [
+            ("version", str(workspace.store.version())), ("imports", digest_of_imports(account)),
+            ("rules", digest_of_rules(code)),
+        ]  # fmt: skip
+        events = [str(event) for event in workspace.events if event.is_of(account, code)]
+        found[account, code] = (*data, *([("events", _digest(events))] if events else []))
+    return found
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return output_files.sha256_hex("\n".join(texts).encode())
 
 
 def _accounts_to_report(

@@ -82,7 +82,7 @@ class PageJob:
 
     `month` is the period of the page: a month such as 2026-10, or a day such as 2026-10-14 for the week to it.
     `snapshot` is the folder that its notebook opens as its store, `folder` the one that its files are written to.
-    `data` names the version of the store and of its counts.
+    `data` names the version of the store, and has digests of the imports, rules and events of the account.
     """
 
     account: str

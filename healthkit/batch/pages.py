@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -41,7 +41,9 @@ class ReportFolder:
     `index_rows` has a row for each current page, `verdicts` its three sentences. `failed_runs` are runs without page,
     `without_pdf` has reason and cure for pages without PDF. `not_in_store` are pages of accounts that the store does
     not hold, `without_orders` of those that have nothing to report for the month. `unusable_files` has name, reason and
-    cure; `foreign_files` are files in the folder of an account that are not of its page.
+    cure; `foreign_files` are files in the folder of an account that are not of its page. `data` is what each current
+    page was made of; `of_earlier_version` are the pages of an earlier version of the store whose own data are the same
+    now, `out_of_date` those whose own data are not.
     """
 
     index_rows: list[dict[str, Any]] = field(default_factory=list)
@@ -52,12 +54,29 @@ class ReportFolder:
     without_orders: list[Owner] = field(default_factory=list)
     unusable_files: list[tuple[str, str, str]] = field(default_factory=list)
     foreign_files: dict[str, list[str]] = field(default_factory=dict)
+    data: dict[Owner, dict[str, str]] = field(default_factory=dict)
+    of_earlier_version: list[Owner] = field(default_factory=list)
+    out_of_date: list[Owner] = field(default_factory=list)
 
     def drop_owners(self, owners: Set[Owner]) -> ReportFolder:
         """Return a copy without the index rows and verdicts of the given owners."""
         rows = [row for row in self.index_rows if (row["account"], row["marketplace"]) not in owners]
         verdicts = {owner: verdict for owner, verdict in self.verdicts.items() if owner not in owners}
         return replace(self, index_rows=rows, verdicts=verdicts)
+
+    def with_age(self, data_now: Mapping[Owner, Mapping[str, str]]) -> ReportFolder:
+        """Return a copy that lists the pages on the index of other data than the given ones of today.
+
+        >>> pages = ReportFolder([{"account": "acme", "marketplace": "US"}], data={("acme", "US"): {"version": "3"}})
+        >>> pages.with_age({("acme", "US"): {"version": "4"}}).of_earlier_version
+        [('acme', 'US')]
+        """
+        shown = [(row["account"], row["marketplace"]) for row in self.index_rows]
+        older = [one for one in shown if one in data_now and self.data.get(one) != data_now[one]]
+        changed = [
+            one for one in older if not manifest.has_same_inputs({"data": self.data[one]}, {"data": data_now[one]})
+        ]
+        return replace(self, of_earlier_version=[one for one in older if one not in changed], out_of_date=changed)
 
 
 def read_folder(
@@ -136,6 +155,7 @@ def _add_figures(report_folder: ReportFolder, folder: Path, owner: Owner, conten
     links = {"href": page, "csv_href": page.removesuffix(".html") + "_orders.csv", "json_href": name}
     report_folder.index_rows.append(row | {"account": owner[0], "marketplace": owner[1]} | links)
     report_folder.verdicts[owner] = verdict
+    report_folder.data[owner] = content["inputs"].get("data", {})
 
 
 def _row_and_verdict(data: bytes) -> tuple[dict[str, Any] | None, list[list[str]]]:
@@ -237,6 +257,28 @@ def absent_sentences(report_folder: ReportFolder, kind: str = "month") -> list[s
             messages.append(
                 f"{len(owners):,} pages are of {many}: {list_owners(owners)}. Their files are left where they are."
             )
+    return messages
+
+
+def age_sentences(report_folder: ReportFolder) -> list[str]:
+    """Return sentences about pages that were made from an earlier version of the store or from other rules or events.
+
+    >>> age_sentences(ReportFolder(out_of_date=[("acme", "DE")]))
+    ['Not up to date, because its data, rules or events changed since: acme (DE). Run its report again.']
+    """
+    messages = []
+    if count := len(report_folder.of_earlier_version):
+        are, their = ("1 page is", "its account") if count == 1 else (f"{count:,} pages are", "their accounts")
+        messages.append(
+            f"{are} of an earlier version of the store. No data of {their} changed since; the forecasts on "
+            f"{'it' if count == 1 else 'them'} use rates shared with other accounts as of that version."
+        )
+    if changed := report_folder.out_of_date:
+        its, report = ("its", "its report") if len(changed) == 1 else ("their", "their reports")
+        messages.append(
+            f"Not up to date, because {its} data, rules or events changed since: {list_owners(changed)}. "
+            f"Run {report} again."
+        )
     return messages
 
 

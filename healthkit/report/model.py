@@ -463,7 +463,9 @@ def _summarise_category(
 def _describe_data_version(workspace: Workspace, account: str) -> str:
     """Return a phrase with the version of the store and the number of imported files of the account."""
     store, files = workspace.store, workspace.store.count_files(account)
-    return f"version {store.version()} of the store, {files:,} {'file' if files == 1 else 'files'} of this account"
+    shared = " (also for the rates that forecasts share with other accounts)" if len(workspace.accounts) > 1 else ""
+    number = f"{files:,} {'file' if files == 1 else 'files'} of this account"
+    return f"version {store.version()} of the store{shared}, {number}"
 
 
 def _list_orders_at_fault(view: AccountView, scored: pd.DataFrame) -> pd.DataFrame:

@@ -567,6 +567,30 @@ class Store:
         query = "select distinct account from order_rows semi join wanted using (report) order by 1"
         return [row[0] for row in self._query_orders(query, wanted=wanted)]
 
+    def reports_by_account(self) -> dict[str, list[str]]:
+        """Return the ids of the reports with rows of each account, in the order of import.
+
+        A file of several accounts is a report of those whose rows it has; one without any row, of all accounts.
+        """
+        reports = self.reports()
+        owners = {report: {account} for account, report in reports[["account", "report"]].itertuples(index=False)}
+        shared = pa.table({"report": pa.array(reports.loc[reports["account"].isna(), "report"], pa.string())})
+        for report in shared["report"].to_pylist():
+            owners[report] = set()
+        for table in tables.RAW_TABLES if len(shared) else ():
+            query = "select distinct account, report from stored semi join shared using (report)"
+            with self.read_errors_as_store_errors(table), contextlib.closing(open_connection()) as connection:
+                connection.register("shared", shared)
+                connection.register("stored", self.stored_rows(connection, table, self.delta(table)))
+                for account, report in connection.execute(query).fetchall():
+                    owners[report].add(account)
+        everyone = {account for accounts in owners.values() for account in accounts}
+        found: dict[str, list[str]] = {account: [] for account in sorted(everyone)}
+        for report in reports["report"]:
+            for account in owners[report] or everyone:
+                found[account].append(report)
+        return found
+
     def group_accounts(self, accounts: Iterable[str] | None = None) -> list[list[str]]:
         """Split accounts into groups whose rows fit into memory together.
 
