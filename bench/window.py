@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -88,7 +89,9 @@ def main() -> None:
         workspace = Workspace(folder)
         workspace.__dict__["counts"] = counts
         empty = workspace.store.ledger(only=REPORTED_TABLES).in_memory()
-        workspace.__dict__["store"] = SimpleNamespace(ledger=lambda *_: empty, check_accounts=lambda *_: None)
+        workspace.__dict__["store"] = SimpleNamespace(
+            folder=Path(folder), ledger=lambda *_: empty, check_accounts=lambda *_: None
+        )
         question = Question(largest, "US", METRIC, "seller", 30, AS_OF)
         where_i_stand_model.answer_question(workspace, question)
         days = {span: list_days(AS_OF - timedelta(days=span - 1), AS_OF) for span in (120, 730)}
