@@ -39,6 +39,7 @@ BENCHMARKS = {
     "window": Benchmark(environment={"ORDERS": "1e5"}),
     "count": Benchmark(environment={"SIZES": "1e4,2e4", "RUNS": "1", "ORDERS": "1e5"}),
     "intake": Benchmark(environment={"LINES": "1e3,2e3", "RUNS": "1"}),
+    "commands": Benchmark(environment={"RAW": str(SAMPLE / "paper-moth"), "RUNS": "1", "COPIES": "1"}),
     "press": Benchmark(
         environment={"RAW": str(SAMPLE / "paper-moth"), "ACCOUNTS": "1", "FEW": "1,2", "REPORTS": "0"},
     ),

@@ -1,0 +1,80 @@
+"""Measure commands with their start, and the import of many small files (`make bench-commands`).
+
+`scores` runs on the sample in a new process each time, the counts cached; the run with the least CPU time is reported.
+The small files are those of the sample, under the names of many accounts; the same files again show what reading and
+hashing them costs. `--anyway` lets accounts share order ids.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from healthkit.ingest import importer
+from healthkit.store import Store
+
+SAMPLE = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
+"""Folder with the raw files of the accounts."""
+RUNS = int(os.environ.get("RUNS", "5"))
+COPIES = int(os.environ.get("COPIES", "20"))
+"""How many copies of the raw files are imported as small files."""
+
+
+def run_command(*words: str) -> dict[str, float]:
+    """Run a command of healthkit in a new process; return its CPU and clock seconds."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, "-m", "healthkit", *words], check=True, stdout=subprocess.DEVNULL)
+    seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu": round(cpu, 2), "seconds": round(seconds, 2)}
+
+
+def copy_small_files(folder: Path) -> int:
+    """Write the text files of the sample as those of many accounts, and return the number of files written."""
+    count = 0
+    for path in sorted(SAMPLE.rglob("*")):
+        if path.suffix not in (".txt", ".csv", ".json") or not path.is_file():
+            continue
+        data = path.read_bytes()
+        for number in range(COPIES):
+            place = folder / f"{number:03d}-{path.parent.name}"
+            place.mkdir(exist_ok=True)
+            (place / path.name).write_bytes(data)
+            count += 1
+    return count
+
+
+def main() -> None:
+    """Measure the commands and the import, and print the results; the last line is JSON."""
+    with tempfile.TemporaryDirectory(prefix="bench-commands-") as parent:
+        folder = Path(parent)
+        list(importer.import_files([SAMPLE], Store(folder / "store")))
+        ask = ("scores", "--as-of", "2026-10-31", "--data", str(folder / "store"))
+        run_command(*ask)  # Counts the orders; the counts are cached.
+        figures: dict[str, Any] = {
+            "scores": min((run_command(*ask) for _ in range(RUNS)), key=lambda run: run["cpu"]),
+            "start": min((run_command("--help") for _ in range(RUNS)), key=lambda run: run["cpu"]),
+        }
+        print(figures, flush=True)
+        (folder / "raw").mkdir()
+        files = copy_small_files(folder / "raw")
+        words = ("import", str(folder / "raw"), "--data", str(folder / "many"), "--anyway")
+        first, again = run_command(*words), run_command(*words)
+        figures |= {"small_files": files}
+        figures |= {
+            "import_ms_a_file": round(1000 * first["seconds"] / files, 2),
+            "import_cpu_ms_a_file": round(1000 * first["cpu"] / files, 2),
+            "same_again_ms_a_file": round(1000 * again["seconds"] / files, 2),
+        }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
