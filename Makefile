@@ -8,7 +8,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test test-slow lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-smoke wheel test-lowest test-newest fuzz audit docs coverage
+.PHONY: help setup report lab test test-slow lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-commands bench-smoke bench-all wheel test-lowest test-newest fuzz audit docs coverage
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo "make bench-count   what counting costs beside a bare scan, how it grows, and the usual pandas ways"
 	@echo "make bench-import  what an import costs beside a bare parse of the same file"
 	@echo "make bench-smoke   every benchmark at a size of seconds"
+	@echo "make bench-commands  commands with their start, and many small files"
+	@echo "make bench-all     every benchmark whole, into docs/benchmarks.md (hours; OLIST=folder of its raw files; SMALL=1 OUT=FILE: small)"
 	@echo "make wheel    build the wheel, install it into an empty environment and use it there"
 	@echo "make test-lowest  the quick tests with the lowest versions that pyproject.toml allows"
 	@echo "make test-newest  the same with the newest (PYTHON=python3.13 for another Python)"
@@ -83,6 +85,12 @@ bench-import: $(READY)
 
 bench-smoke: $(READY)
 	@$(RUN) -m bench.smoke
+
+bench-commands: $(READY)
+	@$(RUN) -m bench.commands
+
+bench-all: $(READY)
+	@$(RUN) -m bench.run_all $(if $(SMALL),--small) $(if $(OUT),--out $(OUT))
 
 wheel: $(READY)
 	@$(RUN) -m pytest tests/test_wheel.py
