@@ -10,6 +10,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from python_calamine import CalamineWorkbook
 
 import healthkit as hk
 from healthkit.analysis import ranking
@@ -238,7 +239,7 @@ def test_the_page_asks_back_and_is_answered(desk):
     panel = hk.where_i_stand(desk, "birchway-crafts", "2026-10-31")
     panel.measure.value = ("late_shipment_rate", "seller")
     sent = []
-    panel.answer_widget.send = lambda content, buffers=None: sent.append(content)
+    panel.answer_widget.send = lambda content, buffers=None: sent.append(content | {"buffers": buffers})
     moment = int(pd.Timestamp(2026, 10, 3).timestamp() * 1000)
     panel._on_page_message(panel, {"ask": "read", "day": moment}, [])
     assert "3 October 2026" in sent[-1]["text"]
@@ -246,8 +247,33 @@ def test_the_page_asks_back_and_is_answered(desk):
     assert panel.answer_widget.orders["title"].endswith("on 3 October 2026")
     panel._on_page_message(panel, {"ask": "csv"}, [])
     assert len(sent[-1]["csv"].splitlines()) == panel.answer_widget.orders["many"] + 1
+    text = sent[-1]
+    panel._on_page_message(panel, {"ask": "xlsx"}, [])
+    name, [content] = sent[-1]["name"], sent[-1]["buffers"]
+    assert name == text["name"].replace(".csv", ".xlsx")
+    heads, *rows = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name("Orders").to_python()
+    saved = list(csv.DictReader(io.StringIO(text["csv"][1:])))
+    assert heads == list(saved[0])
+    place = heads.index("Leaves on")
+    assert [row[place] for row in rows] == [date.fromisoformat(row["Leaves on"]) for row in saved]
     panel._on_page_message(panel, {"ask": "pick", "days": None}, [])
     assert panel.answer_widget.orders["many"] == len(panel.orders)
+
+
+@pytest.mark.parametrize("make", [hk.where_i_stand, hk.what_changed, hk.what_if])
+def test_every_list_that_is_saved_names_product_carrier_and_place(desk, make):
+    panel = make(desk, "birchway-crafts", "2026-10-31")
+    panel.measure.value = ("late_shipment_rate", "seller")
+    if make is hk.what_if:
+        panel.cause_sliders["shipped_late"].value = 50
+    rows = panel.listing.saved_rows(ListView())
+    view = desk.account("birchway-crafts")
+    told = view.add_order_details(panel.listing.orders)
+    assert len(rows) == len(told) > 0
+    for name, title in (("sku", "SKU"), ("product", "Product"), ("carrier", "Carrier"), ("country", "Country")):
+        assert told[name].notna().any() == (title in rows)
+    assert {"SKU", "Product"} <= set(rows)
+    assert rows["SKU"].tolist() == told["sku"].tolist()
 
 
 def test_the_marketplace_s_own_figures_are_drawn_where_asked_for(desk):

@@ -65,9 +65,10 @@ function render({ model, el }) {
   };
   model.on("change:content", show);
   model.on("change:orders", showOrders);
-  const onMessage = (content) => {
+  const onMessage = (content, buffers) => {
     if (content.text) days.showText(content.day, content.text);
-    if (content.csv) saveAs(content.name, content.csv);
+    if (content.csv) saveAs(content.name, content.csv, "text/csv");
+    else if (content.name) saveAs(content.name, buffers[0], "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet");
   };
   model.on("msg:custom", onMessage);
   const observer = new ResizeObserver(() => {

@@ -1,4 +1,4 @@
-"""A list of orders that can be sorted, searched, filtered by group and saved as CSV."""
+"""A list of orders that can be sorted, searched, filtered by group and saved as CSV or workbook."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from healthkit.report import workbook
 from healthkit.report.html import measures
 from healthkit.report.html.order_lists import BYTE_ORDER_MARK, DETAIL_TITLES
 from healthkit.report.text import figures, labels, movements
 from healthkit.schema import tables
 
 MAX_ROWS = 200
-"""Maximum number of orders that the page shows; sorting, searching and the CSV use all orders."""
+"""Maximum number of orders that the page shows; sorting, searching and saving use all orders."""
 DAY_COLUMNS = ("leaves_on", "enters_on", "clock_day", "known_on")
 """Names of the columns that contain dates."""
 FILE_TITLES = {
@@ -136,6 +137,18 @@ class OrderList:
     def csv(self, view: ListView) -> str:
         """Return all orders that match the given view as CSV text, marked as UTF-8 for spreadsheets."""
         return BYTE_ORDER_MARK + tables.as_csv(self.saved_rows(view))
+
+    def xlsx(self, view: ListView) -> bytes:
+        """Return all orders that match the given view as the content of a workbook (XLSX).
+
+        Raises SheetSizeError for more orders than a sheet holds.
+        """
+        return workbook.to_xlsx(self.saved_rows(view), "Orders")
+
+    @property
+    def xlsx_name(self) -> str:
+        """The file name of the workbook."""
+        return self.csv_name.removesuffix(".csv") + ".xlsx"
 
 
 _OPTIONAL_COLUMNS = (*DETAIL_TITLES, "assumed")

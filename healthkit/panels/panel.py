@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -136,7 +137,7 @@ class Panel(widgets.VBox):
         try:
             self._check_day()
             content = self._render_answer()
-            self._first_listing = self._listing
+            self._listing = self._first_listing = self._add_details(self._listing)
         except ValueError as error:
             self._show_error(error)
         else:
@@ -170,6 +171,8 @@ class Panel(widgets.VBox):
             self._pick_days(tuple(map(_date_of_milliseconds, content["days"])) if content.get("days") else None)
         elif ask == "csv" and self._listing is not None:
             self.answer_widget.send({"name": self._listing.csv_name, "csv": self._listing.csv(self._view)})
+        elif ask == "xlsx" and self._listing is not None:
+            self.answer_widget.send({"name": self._listing.xlsx_name}, buffers=[self._listing.xlsx(self._view)])
         elif ask in ("sort", "find", "group") and self._listing is not None:
             self._view = _update_view(self._listing, self._view, content)
             self.answer_widget.orders = self._listing.render(self._view)
@@ -184,11 +187,17 @@ class Panel(widgets.VBox):
 
     def _pick_days(self, days: tuple[date, ...] | None) -> None:
         """List the orders behind a range of days, or those of the whole window if `days` is None."""
-        listing = self._orders_of_days(days[0], days[-1]) if days else self._first_listing
+        listing = self._add_details(self._orders_of_days(days[0], days[-1])) if days else self._first_listing
         if listing is None:
             return
         self._listing, self._view = listing, ListView()
         self.answer_widget.orders = listing.render()
+
+    def _add_details(self, listing: OrderList | None) -> OrderList | None:
+        """Let a list name product, carrier and place of its orders when it is saved."""
+        question = self.question
+        view = self._workspace.account(question.account, question.marketplace)
+        return listing and replace(listing, add_details=view.add_order_details)
 
     def _check_day(self) -> None:
         if self.day.value is None:

@@ -2,9 +2,13 @@
 function orderList(ask) {
   const title = make("h3"), groups = make("div", { class: "groups", role: "group", "aria-label": "Which orders" });
   const find = make("input", { type: "search", class: "find", "aria-label": "Find in these orders", placeholder: "Find an order, a cause, a day" });
-  const save = make("button", { type: "button" }, "Save as CSV");
+  const saves = ["CSV", "XLSX"].map((kind) => {
+    const button = make("button", { type: "button" }, `Save as ${kind}`);
+    button.addEventListener("click", () => ask({ ask: kind.toLowerCase() }));
+    return button;
+  });
   const back = make("button", { type: "button", hidden: "" }, "Back to the whole window");
-  const tools = make("div", { class: "tools" }, find, save, back, groups);
+  const tools = make("div", { class: "tools" }, find, ...saves, back, groups);
   const scroll = make("div", { class: "scroll" });
   const root = make("div", { class: "orders" }, title, tools, scroll);
   let heads = "", body = null;
@@ -13,7 +17,6 @@ function orderList(ask) {
   find.dataset.lmSuppressShortcuts = "true";
   find.addEventListener("input", () => ask({ ask: "find", text: find.value }));
   for (const kind of ["keydown", "keypress"]) find.addEventListener(kind, (event) => event.stopPropagation());
-  save.addEventListener("click", () => ask({ ask: "csv" }));
   back.addEventListener("click", () => ask({ ask: "pick", days: null }));
 
   const header = (listed) => {
@@ -49,7 +52,7 @@ function orderList(ask) {
       if (document.activeElement !== find) find.value = listed.find;
       back.hidden = !listed.picked;
       const empty = !listed.many;
-      find.hidden = save.hidden = empty;
+      for (const tool of [find, ...saves]) tool.hidden = empty;
       const focused = document.activeElement?.dataset.group;
       groups.hidden = listed.groups.length < 2;
       groups.replaceChildren(...listed.groups.map(([name, words, on]) => {
@@ -68,8 +71,8 @@ function orderList(ask) {
   };
 }
 
-function saveAs(name, text) {
-  const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name });
+function saveAs(name, content, type) {
+  const link = make("a", { href: URL.createObjectURL(new Blob([content], { type })), download: name });
   document.body.append(link);
   link.click();
   link.remove();

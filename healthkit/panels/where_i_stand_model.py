@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
@@ -59,8 +59,7 @@ class Answer:
     `reported` are the marketplace's own figures of the same measure and days, if requested. `verdict` is None if the
     rule does not judge the window. `known_until` is the last day that the files cover; `missing_files` names missing
     files and where to download them. `events` are what the account changed on the days of the chart, `event_effects`
-    what came of it in this measure (see `AccountView.event_effects`). `add_details` adds product, carrier and place to
-    orders of the account.
+    what came of it in this measure (see `AccountView.event_effects`).
     """
 
     question: Question
@@ -76,7 +75,6 @@ class Answer:
     missing_files: tuple[Sentence, ...] = ()
     events: tuple[Event, ...] = ()
     event_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
-    add_details: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     @cached_property
     def standing(self) -> MeasureStanding:
@@ -289,7 +287,7 @@ def answer_question(
         missing = _missing_file_sentences(account_verdict, verdict)
     return Answer(
         question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing,
-        *_events(workspace, question, daily), view.add_order_details,
+        *_events(workspace, question, daily),
     )  # fmt: skip
 
 
@@ -527,15 +525,13 @@ def list_orders_at_fault(answer: Answer, orders: pd.DataFrame | None = None, fir
     account, _, metric, *_, as_of = answer.question
     headings, name = order_headings(answer.rule.clock), csv_file_name(account, metric, first or as_of, as_of)
     if orders is None or first is None:
-        return OrderList(
-            answer.orders, headings, _orders_title, as_of.year, name, add_details=answer.add_details
-        )  # fmt: skip
+        return OrderList(answer.orders, headings, _orders_title, as_of.year, name)
     days = figures.format_long_day_range(first, as_of, 0)
 
     def title(listed: int, total: int) -> str:
         return panel_text.picked_orders_title(listed, total, days)
 
-    return OrderList(orders, headings, title, as_of.year, name, picked_days=days, add_details=answer.add_details)
+    return OrderList(orders, headings, title, as_of.year, name, picked_days=days)
 
 
 def _orders_title(listed: int, total: int) -> str:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from python_calamine import CalamineWorkbook
 
 from healthkit.report.text import figures
 from healthkit.report.text import outlook as outlook_text
@@ -190,9 +191,15 @@ def test_the_list_is_sorted_searched_and_saved_whole(opened, desk):
     page.wait_for_function(f"document.querySelectorAll('.hk-answer .od tbody tr').length === {len(orders)}")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as CSV").click()
-    rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text(encoding="utf-8"))))
-    assert {row["order_id"] for row in rows} == set(orders["order_id"])
+    rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text(encoding="utf-8-sig"))))
+    assert {row["Order"] for row in rows} == set(orders["order_id"])
     assert saved.value.suggested_filename == "birchway-crafts_late_shipment_rate_2026-10-31.csv"
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as XLSX").click()
+    heads, *cells = CalamineWorkbook.from_path(saved.value.path()).get_sheet_by_name("Orders").to_python()
+    assert heads == list(rows[0])
+    assert {row[heads.index("Order")] for row in cells} == set(orders["order_id"])
+    assert saved.value.suggested_filename == "birchway-crafts_late_shipment_rate_2026-10-31.xlsx"
 
 
 @pytest.mark.slow
