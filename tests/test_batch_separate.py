@@ -78,7 +78,12 @@ class Links(HTMLParser):
 def files_of(folder: Path) -> Iterator[tuple[str, str]]:
     for path in folder.rglob("*"):
         if path.is_file():
-            yield path.name, path.read_bytes().decode("utf-8", "replace")
+            contents = [path.read_bytes()]
+            if path.suffix == ".xlsx":
+                with zipfile.ZipFile(path) as parts:
+                    contents = [parts.read(name) for name in parts.namelist()]
+            for content in contents:
+                yield path.name, content.decode("utf-8", "replace")
 
 
 def test_each_account_has_a_folder_with_what_may_be_sent(accounts, printed):
@@ -90,7 +95,7 @@ def test_each_account_has_a_folder_with_what_may_be_sent(accounts, printed):
     )
     assert len(folders(printed)) == len(accounts)
     for folder in folders(printed):
-        lists = {path.name for path in folder.glob(f"{folder.name}_orders_*.csv")}
+        lists = {path.name for kind in ("csv", "xlsx") for path in folder.glob(f"{folder.name}_orders_*.{kind}")}
         names = {path.name for path in folder.iterdir()} - lists
         assert names == {f"{folder.name}.html", f"{folder.name}.pdf", f"{folder.name}_orders.csv", "vega.js"}
 
@@ -110,6 +115,9 @@ def test_nothing_of_another_stands_in_a_folder(desk, printed):
             assert str(desk.store.folder) not in text, name
             assert str(printed.index.parent) not in text, name
         assert ORDER.search((folder / f"{folder.name}_orders.csv").read_text()), "the search must find ids at all"
+        for book in folder.glob("*.xlsx"):
+            found = " ".join(text for name, text in files_of(folder) if name == book.name)
+            assert set(ORDER.findall(found)) == set(ORDER.findall(book.with_suffix(".csv").read_text())), book.name
 
 
 def test_a_package_holds_the_folder_of_its_account_and_nothing_else(accounts, desk, printed):

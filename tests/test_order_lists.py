@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from healthkit.report.html.report import chapter_order_lists, measure_chapters
+from healthkit.report.html.report import chapter_order_lists, chapter_order_workbooks, measure_chapters
 from tests.builders.made_report import monthly
+from tests.builders.workbooks import read_back
 
 SUFFIX = "_orders_order-defect-rate-seller.csv"
 
@@ -46,6 +48,18 @@ def test_every_chapter_links_to_a_list_and_every_list_is_linked() -> None:
     lists = chapter_order_lists(monthly())
     assert all(f'href="harbor{suffix}"' in html for suffix in lists)
     assert html.count(".csv") == len(lists) > 0
+    assert all(f'href="harbor{suffix}"' in html for suffix in chapter_order_workbooks(monthly()))
+    assert html.count(".xlsx") == len(lists)
+
+
+def test_a_workbook_holds_the_rows_of_the_csv_with_days_as_days() -> None:
+    report = monthly()
+    rows = rows_of(chapter_order_lists(report)[SUFFIX])
+    heads, *cells = read_back(chapter_order_workbooks(report)[SUFFIX.replace("csv", "xlsx")])
+    assert heads == list(rows[0])
+    days = [heads.index(name) for name in ("Ordered", "Known", "Leaves on")]
+    assert all(isinstance(row[place], date) for row in cells for place in days)
+    assert [[str(value) for value in row] for row in cells] == [list(row.values()) for row in rows]
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
@@ -66,7 +80,9 @@ def test_the_files_beside_a_page_are_the_lists_of_its_chapters_and_the_full_csv(
         assert len(rows_of(text)) == orders
         full = (reports / f"{account}_orders.csv").read_text(encoding="utf-8")
         assert full.startswith("metric,channel,window,order_id,")
+        heads, *cells = read_back((reports / f"{account}_orders_{metric}.xlsx").read_bytes())
+        assert [row[heads.index("Order")] for row in cells] == [row["Order"] for row in rows_of(text)]
         named = json.loads((reports / f"{account}.manifest.json").read_text(encoding="utf-8"))["files"]
-        assert {path.name for path in reports.glob(f"{account}_orders*.csv")} == {
-            name for name in named if name.endswith(".csv")
+        assert {path.name for path in reports.glob(f"{account}_orders*")} == {
+            name for name in named if name.endswith((".csv", ".xlsx"))
         }

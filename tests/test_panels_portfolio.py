@@ -10,7 +10,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from python_calamine import CalamineWorkbook
 
 import healthkit as hk
 from healthkit.analysis import ranking
@@ -19,6 +18,7 @@ from healthkit.panels.order_list import ListView, OrderList
 from healthkit.panels.portfolio_model import AccountFilter
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report.text import figures
+from tests.builders.workbooks import read_back
 
 AS_OF = date(2026, 10, 31)
 
@@ -251,7 +251,7 @@ def test_the_page_asks_back_and_is_answered(desk):
     panel._on_page_message(panel, {"ask": "xlsx"}, [])
     name, [content] = sent[-1]["name"], sent[-1]["buffers"]
     assert name == text["name"].replace(".csv", ".xlsx")
-    heads, *rows = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name("Orders").to_python()
+    heads, *rows = read_back(content)
     saved = list(csv.DictReader(io.StringIO(text["csv"][1:])))
     assert heads == list(saved[0])
     place = heads.index("Leaves on")

@@ -14,12 +14,9 @@ from healthkit.report import workbook
 from healthkit.report.workbook import SheetSizeError, to_xlsx
 from healthkit.schema.tables import records
 from tests.builders.sample import DAY
+from tests.builders.workbooks import read_back
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", '=HYPERLINK("http://a.example")', "http://a.example", "{=1}"]
-
-
-def read_back(content, sheet=0):
-    return CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(sheet).to_python()
 
 
 def test_numbers_days_flags_and_gaps_come_back_as_what_they_are():

@@ -30,8 +30,17 @@ MANIFEST_SUFFIX = ".manifest.json"
 FAILED_NOTEBOOK_SUFFIX = ".failed.ipynb"
 PAGE_SUFFIXES = (".html", ".json", "_orders.csv", ".pdf", FAILED_NOTEBOOK_SUFFIX)
 """Suffixes of the files of a page except the manifest and the lists of orders of each measure."""
-_ORDER_LIST_SUFFIX = re.compile(r"_orders_[a-z0-9-]+\.csv")
-RENDERING_PACKAGES = ("healthkit", "altair", "jinja2", "numpy", "pandas", "papermill", "vl-convert-python")
+_ORDER_LIST_SUFFIX = re.compile(r"_orders_[a-z0-9-]+\.(csv|xlsx)")
+RENDERING_PACKAGES = (
+    "healthkit",
+    "altair",
+    "jinja2",
+    "numpy",
+    "pandas",
+    "papermill",
+    "vl-convert-python",
+    "xlsxwriter",
+)
 """Packages whose version can change the content of a page."""
 PACKAGE_FOLDER = Path(__file__).parents[1]
 _POLICY_FOLDER = PACKAGE_FOLDER / "metrics" / "policies"
@@ -116,7 +125,7 @@ def _is_allowed_name(name: str, stem: str) -> bool:
 def is_order_list_suffix(suffix: str) -> bool:
     """Return whether a suffix is that of the list of orders of one measure.
 
-    >>> is_order_list_suffix("_orders_late-shipment-rate-seller.csv"), is_order_list_suffix("_orders.csv")
+    >>> is_order_list_suffix("_orders_late-shipment-rate-seller.xlsx"), is_order_list_suffix("_orders.csv")
     (True, False)
     """
     return _ORDER_LIST_SUFFIX.fullmatch(suffix) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -242,7 +243,11 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
         ".html": html_page(data["title"], html, vega_href=href, vega_text=text),
         **data.get("order_lists", {}),
     }
-    files = {job.file_name(suffix): text.encode() for suffix, text in texts.items()}
+    workbooks = data.get("order_workbooks", {})
+    contents = {suffix: text.encode() for suffix, text in texts.items()} | {
+        suffix: base64.b64decode(text) for suffix, text in workbooks.items()
+    }
+    files = {job.file_name(suffix): content for suffix, content in contents.items()}
     if request.separate and href:
         files[f"{job.stem}/{href}"] = vega.encode()
     return files

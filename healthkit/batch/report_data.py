@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from healthkit.report.html.portfolio import portfolio_row
-from healthkit.report.html.report import chapter_order_lists, verdict_lines
+from healthkit.report.html.report import chapter_order_lists, chapter_order_workbooks, verdict_lines
 from healthkit.report.html.todo import rows_of_report
 from healthkit.report.model import MonthlyReport
 from healthkit.report.text.outlook import likely_return_phrase
@@ -23,7 +24,7 @@ MIME_TYPE = "application/vnd.healthkit.month+json"
 class ReportData:
     """The data of a monthly report, which the last cell of the template notebook displays for the batch.
 
-    `stem` is the file name of the page without its suffix; the CSV and JSON files have the same stem.
+    `stem` is the file name of the page without its suffix; the CSV, XLSX and JSON files have the same stem.
     """
 
     monthly: MonthlyReport
@@ -56,6 +57,11 @@ class ReportData:
         bundle = {
             "title": title, "row": row, "figures": figures, "orders": tables.as_csv(monthly.at_fault),
             "order_lists": chapter_order_lists(monthly),
+            # The output of a notebook is JSON, which holds no bytes.
+            "order_workbooks": {
+                suffix: base64.b64encode(content).decode("ascii")
+                for suffix, content in chapter_order_workbooks(monthly).items()
+            },
         }  # fmt: skip
         return {MIME_TYPE: bundle, "text/plain": f"The data of this report, for {self.stem}.html"}
 

@@ -1,4 +1,4 @@
-"""The orders at fault of one measure as a CSV file for people: plain titles, days as ISO, nothing that runs."""
+"""The orders at fault of one measure as a file for people, CSV or workbook: plain titles, days, nothing that runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from healthkit.report import workbook
 from healthkit.report.html import measures
 from healthkit.report.html.measures import Measure
 from healthkit.report.text import labels
@@ -20,14 +21,19 @@ DETAIL_TITLES = {"sku": "SKU", "product": "Product", "carrier": "Carrier", "coun
 """Column of a table of orders -> its title; a column without a value is left out."""
 
 
-def order_list_suffix(measure: Measure) -> str:
-    """Return the end of the file name of a measure's list, behind the stem of the page."""
-    return f"_orders_{measure.anchor}.csv"
+def order_list_suffix(measure: Measure, kind: str = "csv") -> str:
+    """Return the end of the file name of a measure's list, behind the stem of the page; `kind` is csv or xlsx."""
+    return f"_orders_{measure.anchor}.{kind}"
 
 
 def order_list_csv(report: MonthlyReport, measure: Measure) -> str:
     """Return the orders at fault in one measure on the as-of day as CSV text, those that leave first on top."""
     return BYTE_ORDER_MARK + tables.as_csv(order_list(measures.measure_faults(report, measure), measure))
+
+
+def order_list_xlsx(report: MonthlyReport, measure: Measure) -> bytes:
+    """Return the orders of `order_list_csv` as the content of a workbook (XLSX), with days as days."""
+    return workbook.to_xlsx(order_list(measures.measure_faults(report, measure), measure), "Orders")
 
 
 def order_list(faults: pd.DataFrame, measure: Measure) -> pd.DataFrame:

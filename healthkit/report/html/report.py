@@ -306,7 +306,7 @@ def _change_cell(row: Measure) -> str:
 def measure_chapters(report: MonthlyReport, stem: str = "") -> HtmlBlock:
     """Return the HTML block of chapters: one for each measure off target or at risk, worst first.
 
-    `stem` is the prefix of the CSV files with the orders at fault of a measure; without it, no file is linked.
+    `stem` is the prefix of the files with the orders at fault of a measure; without it, no file is linked.
     """
     rows = measures.measures(report)
     chapters = [_chapter(report, row, _other_window(rows, row), stem) for row in _chapter_measures(rows)]
@@ -325,12 +325,20 @@ def _chapter_measures(rows: list[Measure]) -> list[Measure]:
 
 def chapter_order_lists(report: MonthlyReport) -> dict[str, str]:
     """Return the CSV file of the orders at fault of each chapter that has any, by the end of its file name."""
+    listed = _listed_measures(report)
+    return {order_lists.order_list_suffix(row): order_lists.order_list_csv(report, row) for row in listed}
+
+
+def chapter_order_workbooks(report: MonthlyReport) -> dict[str, bytes]:
+    """Return the lists of `chapter_order_lists` as workbooks (XLSX), by the end of their file names."""
+    listed = _listed_measures(report)
+    return {order_lists.order_list_suffix(row, "xlsx"): order_lists.order_list_xlsx(report, row) for row in listed}
+
+
+def _listed_measures(report: MonthlyReport) -> list[Measure]:
+    """Return the measures of the chapters that have orders at fault."""
     wrong = {row.anchor: row for row in _chapter_measures(measures.measures(report))}
-    return {
-        order_lists.order_list_suffix(row): order_lists.order_list_csv(report, row)
-        for row in wrong.values()
-        if len(measures.measure_faults(report, row))
-    }
+    return [row for row in wrong.values() if len(measures.measure_faults(report, row))]
 
 
 def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
@@ -563,6 +571,8 @@ def _orders_table(row: Measure, faults: pd.DataFrame, stem: str, year: int) -> d
         "placed": labels.CLOCK_COLUMN_HEADS[_rule_clock(row)],
         "rows": [_order_row(order, year) for order in measures.records(first_leaving)],
         "href": stem + order_lists.order_list_suffix(row) if stem and len(faults) else "",
+        "xlsx_href": stem + order_lists.order_list_suffix(row, "xlsx"),
+        "xlsx_link": portfolio_text.WORKBOOK_LINK_LABEL,
         "link": portfolio_text.orders_link_label(len(faults), row.fault_noun),
         "assumed": assumed,
     }

@@ -181,6 +181,10 @@ def period_name(period: str, last: date) -> str:
     return f"the week to {format_long_day(last, 0)}" if period == last.isoformat() else format_month(last)
 
 
+WORKBOOK_LINK_LABEL = "as XLSX"
+"""Label of the link to the same orders as a workbook, behind that of `orders_link_label`."""
+
+
 def failed_runs_title(failed: int, month_name: str) -> str:
     """Return the heading of the list of failed runs, with their number and month.
 
