@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from random import Random
 from typing import Any
 
 import altair as alt
@@ -12,6 +13,8 @@ import pytest
 
 import healthkit as hk
 from healthkit.report import charts
+from healthkit.report.charts import rate_labels
+from healthkit.report.charts.rate_axis import RateAxis, window_rows
 from healthkit.report.text import movements
 from tests.builders.bridges import bridged
 
@@ -144,6 +147,46 @@ def test_two_windows_are_two_lines_with_their_names_on_them() -> None:
     assert [layer["mark"]["type"] for layer in held["layer"]].count("line") == 2
     words = [row["t"] for row in held["layer"][-1]["data"]["values"]]
     assert {"30 days", "10 days", "Target: under 4%", "Off target"} <= set(words)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_labels_of_up_to_six_windows_never_overlap(seed: int) -> None:
+    """In both drawings; a window without a label is told apart by its dashes in the legend."""
+    luck = Random(seed)
+    walks = {}
+    for window in (30, 7, 14, 45, 60, 90)[: luck.randrange(3, 7)]:
+        walk = [luck.randrange(5, 60)]
+        for _ in range(119):
+            walk.append(max(0, walk[-1] + luck.randrange(-3, 4)))
+        walks[window] = daily(walk, target=0.04, window=window)
+    rows = pd.concat(walks.values())
+    spec = charts.vega_lite_spec(charts.rate_over_time(rows, 30, [days for days in walks if days != 30]))
+    lines = [layer["mark"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
+    assert len({str(mark.get("strokeDash")) + str(mark["strokeWidth"]) for mark in lines}) == len(lines) == len(walks)
+    judged = window_rows(rows, 30)
+    others = {days: window_rows(rows, days) for days in walks if days != 30}
+    axis = RateAxis.from_rows(judged, [row for line in others.values() for row in line])
+    placed = rate_labels.rate_labels(judged, others, axis, 30, AS_OF - timedelta(31))
+    named = [label for label in placed if label.text.endswith(" days")]
+    assert len(named) >= 2
+    for placer in (rate_labels._LabelPlacer(judged, [], axis), rate_labels._wide_placer(judged, [], axis)):
+        boxes = {label: placer.label_box(label) for label in placed}
+        for label in named:
+            left, right, low, high = boxes[label]
+            assert not [
+                other.text for other, box in boxes.items()
+                if other is not label and left < box[1] and box[0] < right and low < box[3] and box[2] < high
+            ]  # fmt: skip
+            assert left >= -4
+            assert right <= placer.width + 4
+
+
+def test_more_windows_than_lines_can_show_are_refused_with_what_to_do() -> None:
+    rows = pd.concat([daily([9] * 60, window=window) for window in range(1, 8)])
+    with pytest.raises(charts.ChartError, match="up to 6 windows; these are 7"):
+        charts.rate_over_time(rows, 1, range(1, 8))
+    grid = charts.small_multiples([(f"{days} days", rows[rows["window"] == days]) for days in range(1, 8)])
+    assert len(charts.vega_lite_spec(grid)["concat"]) == 7
 
 
 def test_many_orders_on_one_day_become_bars_that_still_reach_their_number() -> None:

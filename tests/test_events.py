@@ -274,7 +274,7 @@ def test_labels_never_overlap_however_near_the_events_are(seed):
     ]
     marked = charts.shown_events(events, last - timedelta(days=119), last)
     axis = RateAxis.from_rows(rows, [])
-    placed = rate_labels.rate_labels(rows, [], axis, 60, None, last - timedelta(days=31), marked)
+    placed = rate_labels.rate_labels(rows, {}, axis, 60, last - timedelta(days=31), marked)
     placer = rate_labels._LabelPlacer(rows, [], axis)
     found = [placer.label_box(label) for label in placed]
     for number, label in enumerate(placed):

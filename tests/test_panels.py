@@ -216,3 +216,65 @@ def test_setup_shows_nothing_and_lets_plain_altair_charts_draw(shell):
 
 def test_setup_outside_of_a_notebook_does_nothing():
     assert hk.setup() is None
+
+
+# -- windows side by side -------------------------------------------------------------------------------------------
+
+
+def small_rates(spec: dict) -> dict[str, float]:
+    """The last rate of each small chart by its name."""
+    texts = [cell["layer"][-1]["data"]["values"][0]["t"] for cell in spec["concat"]]
+    lines = [next(layer for layer in cell["layer"] if layer["mark"]["type"] == "line") for cell in spec["concat"]]
+    return {text: line["data"]["values"][-1]["rate"] for text, line in zip(texts, lines, strict=True)}
+
+
+@pytest.mark.parametrize("windows", [(7,), (7, 14, 45, 60, 90), tuple(range(10, 34))])
+def test_any_number_of_windows_stand_side_by_side(desk, panel, windows):
+    panel.measure.value = ("late_shipment_rate", "seller")
+    panel.window.value = 30
+    panel.other_windows.value = ", ".join(map(str, reversed(windows)))
+    shown = panel.answer_widget.content
+    rates = {}
+    for window in {30, *windows}:
+        row = scored(desk, panel.question._replace(window=window))
+        rates[window] = row["at_fault"] / row["counted"]
+    spec = shown["figure"]["spec"]
+    if len(rates) <= 6:
+        lines = [layer["data"]["values"][-1]["rate"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
+        assert sorted(lines) == pytest.approx(sorted(rates.values()), abs=1e-6)
+        assert "Thin: 7 days" in "".join(text for text, _ in shown["notes"][0])
+    else:
+        expected = {f"{window} days": rate for window, rate in rates.items()}
+        assert small_rates(spec) == pytest.approx(expected, abs=1e-6)
+        assert shown["figure"]["picks"] is None
+    day = "".join(text for text, _ in shown["notes"][1])
+    assert day.startswith("On 31 October 2026: ")
+    assert day.count(" days ") == len(rates)
+    assert set(rates) <= set(panel.scores["window"])
+    assert not panel.scores.duplicated(["window", "as_of"]).any()
+    panel.other_windows.value = ""
+    assert len([layer for layer in panel.answer_widget.content["figure"]["spec"]["layer"]
+                if layer["mark"]["type"] == "line"]) == 2  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("week", "'week' is not a window"), ("0", "'0' is not a window"), ("366", "from 1 to 365"), ("7.5", "'7.5'"),
+     (" ".join(map(str, range(1, 26))), "25 windows are too many for one panel; write up to 24.")],
+)  # fmt: skip
+def test_what_is_no_window_is_told_in_a_sentence(panel, text, problem):
+    panel.other_windows.value = text
+    assert problem in panel.finding
+    panel.other_windows.value = "7"
+    assert "Late Shipment Rate" in panel.finding
+
+
+def test_scores_take_any_number_of_windows(desk):
+    asked = desk.score(OCTOBER, "birchway-crafts", window=[7, 60, 7], metrics=["late_shipment_rate"])
+    single = [desk.score(OCTOBER, "birchway-crafts", window=days, metrics=["late_shipment_rate"]) for days in (7, 60)]
+    columns = ["window", "counted", "at_fault", "status"]
+    pd.testing.assert_frame_equal(asked[columns], pd.concat(single, ignore_index=True)[columns])
+    with pytest.raises(hk.metrics.scores.ScoreError, match="at least 1 day, not 0"):
+        desk.score(OCTOBER, window=[7, 0])
+    with pytest.raises(hk.metrics.scores.ScoreError, match="No window given"):
+        desk.score(OCTOBER, window=[])

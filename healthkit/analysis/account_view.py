@@ -109,7 +109,7 @@ class AccountView:
         self,
         days: Days,
         *,
-        window: int | None = None,
+        window: int | Iterable[int] | None = None,
         lag: int | None = None,
         hindsight: bool = False,
         metrics: Iterable[str] | None = None,

@@ -33,6 +33,8 @@ HISTORY_DAYS = 120
 """Number of days that the chart shows by default."""
 MAX_WINDOW = 365
 """Longest window that can be set with the slider. [days]"""
+MAX_COMPARED = 24
+"""Most windows that can be compared with that of a question."""
 
 
 class QuestionError(ValueError):
@@ -57,7 +59,8 @@ class Answer:
     `score` is the row of SCORES that the question asks for. `daily_scores` is SCORES of the days before, for the window
     asked for and the windows of the rule. `orders` are the orders at fault, those that leave the window first on top.
     `reported` are the marketplace's own figures of the same measure and days, if requested. `verdict` is None if the
-    rule does not judge the window. `known_until` is the last day that the files cover; `missing_files` names missing
+    rule does not judge the window. `other_windows` are compared with that of the question; `are_chosen` is False for
+    those of the rule. `known_until` is the last day that the files cover; `missing_files` names missing
     files and where to download them. `events` are what the account changed on the days of the chart, `event_effects`
     what came of it in this measure (see `AccountView.event_effects`).
     """
@@ -75,6 +78,8 @@ class Answer:
     missing_files: tuple[Sentence, ...] = ()
     events: tuple[Event, ...] = ()
     event_effects: pd.DataFrame = field(default_factory=pd.DataFrame)
+    other_windows: tuple[int, ...] = ()
+    are_chosen: bool = False
 
     @cached_property
     def standing(self) -> MeasureStanding:
@@ -99,9 +104,9 @@ class Answer:
         )
 
     @property
-    def other_window(self) -> int | None:
-        """The second window in the chart, which is the longest other window of the rule; None if there is no other."""
-        return max((days for days in self.rule.windows if days != self.question.window), default=None)
+    def is_side_by_side(self) -> bool:
+        """Whether each window has a small chart of its own, because one chart cannot show as many lines."""
+        return len(self.other_windows) > charts.MAX_OTHER_WINDOWS
 
     @cached_property
     def can_be_drawn(self) -> bool:
@@ -252,20 +257,47 @@ def parse_day(text: str | date) -> date:
         raise QuestionError(f"{text!r} is not a valid day; write it as 2026-10-31.") from None
 
 
+def parse_windows(text: str) -> tuple[int, ...]:
+    """Convert a text of windows to their days, the shortest first.
+
+    >>> parse_windows("90, 7 14"), parse_windows(" ")
+    ((7, 14, 90), ())
+
+    Raises QuestionError for what is no window, and for more than MAX_COMPARED windows.
+    """
+    parts = text.replace(",", " ").replace(";", " ").split()
+    for part in parts:
+        if not (part.isascii() and part.isdecimal() and 1 <= int(part) <= MAX_WINDOW):
+            raise QuestionError(panel_text.not_a_window_error(part, MAX_WINDOW))
+    windows = sorted({int(part) for part in parts})
+    if len(windows) > MAX_COMPARED:
+        raise QuestionError(panel_text.too_many_windows_error(len(windows), MAX_COMPARED))
+    return tuple(windows)
+
+
 def answer_question(
-    workspace: Workspace, question: Question, days: int = HISTORY_DAYS, with_reported: bool = False
+    workspace: Workspace,
+    question: Question,
+    days: int = HISTORY_DAYS,
+    with_reported: bool = False,
+    other_windows: Iterable[int] = (),
 ) -> Answer:
     """Return the answer to a question: score, history, orders at fault and verdict.
 
-    `days` is the length of the history; `with_reported` adds the marketplace's own figures. Raises QuestionError if no
-    rule is in force or the account has no orders yet, PolicyError for a day before the policy begins.
+    `days` is the length of the history; `with_reported` adds the marketplace's own figures. `other_windows` [days] are
+    compared with that of the question, by default those of the rule. Raises QuestionError if no rule is in force or the
+    account has no orders yet, PolicyError for a day before the policy begins.
     """
     account, marketplace, metric, channel, window, as_of = question
     rule = rule_of(workspace, marketplace, metric, channel, as_of)
     measure = account, marketplace, metric, channel
     daily = _history(workspace, *measure, None, days, as_of)
-    if window not in rule.windows:
-        daily = pd.concat([_history(workspace, *measure, window, days, as_of), daily], ignore_index=True)
+    chosen = tuple(dict.fromkeys(one for one in other_windows if one != window))
+    # Apart from the others, so that these stay cached while the window moves.
+    added = [tuple(one for one in group if one not in rule.windows) for group in ((window,), chosen)]
+    if any(added):
+        pieces = [_history(workspace, *measure, group, days, as_of) for group in added if group]
+        daily = pd.concat([*pieces, daily], ignore_index=True).drop_duplicates(["window", "as_of"], ignore_index=True)
     score = _select_row(daily, window, as_of)
     if score is None:
         raise QuestionError(
@@ -287,7 +319,8 @@ def answer_question(
         missing = _missing_file_sentences(account_verdict, verdict)
     return Answer(
         question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing,
-        *_events(workspace, question, daily),
+        *_events(workspace, question, daily), chosen or tuple(one for one in rule.windows if one != window),
+        bool(chosen),
     )  # fmt: skip
 
 
@@ -339,7 +372,7 @@ def _history(
     marketplace: str,
     metric: str,
     channel: str,
-    window: int | None,
+    windows: tuple[int, ...] | None,
     days: int,
     as_of: date,
 ) -> pd.DataFrame:
@@ -347,7 +380,7 @@ def _history(
     begins = workspace.policies[marketplace].complete_from
     since = max(begins, as_of - timedelta(days=days - 1))
     score_days = _cached_days_of(since, as_of) or [as_of]
-    rows = workspace.account(account, marketplace).score(score_days, window=window, metrics=[metric])
+    rows = workspace.account(account, marketplace).score(score_days, window=windows, metrics=[metric])
     is_of_channel = (rows["channel"] == channel).to_numpy()
     return rows if is_of_channel.all() else rows[is_of_channel].reset_index(drop=True)
 
@@ -466,9 +499,16 @@ def _figure(answer: Answer) -> dict[str, Any]:
     """Return the chart of the rate over time with its title, which is also its description for screen readers."""
     window = answer.question.window
     title = _title(answer)
+    if answer.is_side_by_side:
+        drawn = [
+            (figures.format_quantity(days, "day"), rows) for days in _windows_in_order(answer)
+            if len(rows := answer.daily_scores[answer.daily_scores["window"] == days])
+        ]  # fmt: skip
+        grid = charts.small_multiples(drawn, events=answer.events, description=title)
+        return {"title": title, "spec": charts.vega_lite_spec(grid), "picks": None}
     reported = answer.reported if len(answer.reported) else None
     chart = charts.rate_over_time(
-        answer.daily_scores, window, answer.other_window, marketplace_scores=reported, events=answer.events,
+        answer.daily_scores, window, answer.other_windows, marketplace_scores=reported, events=answer.events,
         description=title,
     )  # fmt: skip
     return {"title": title, "spec": charts.vega_lite_spec(chart), "picks": "days"}
@@ -487,9 +527,15 @@ def _title(answer: Answer) -> str:
 
 def _notes(answer: Answer) -> Iterable[Sentence]:
     """Yield the notes below the chart: legends, windows of the rule, missing files and assumptions."""
-    question, other = answer.question, answer.other_window
-    if other and answer.can_be_drawn:
-        yield sentences.two_windows_legend(question.window, other)
+    question, others = answer.question, answer.other_windows
+    if answer.is_side_by_side and answer.can_be_drawn:
+        yield panel_text.SIDE_BY_SIDE_NOTE
+    elif others and answer.can_be_drawn:
+        yield sentences.windows_legend(question.window, *others)
+    if answer.are_chosen:
+        yield panel_text.compared_windows_sentence(
+            question.as_of, [(days, _rate_of_window(answer, days)) for days in _windows_in_order(answer)]
+        )
     yield from event_text.event_lines(
         answer.events, records(answer.event_effects), answer.rule.clock, question.as_of.year, len(answer.events)
     )
@@ -506,6 +552,20 @@ def _notes(answer: Answer) -> Iterable[Sentence]:
     proxy = measures.text_or_empty(answer.score["proxy"])
     if proxy:
         yield (Strong("≈ proxy. "), labels.assumptions_sentence(proxy))
+
+
+def _windows_in_order(answer: Answer) -> list[int]:
+    """Return the window of an answer and those compared with it, the shortest first."""
+    return sorted({answer.question.window, *answer.other_windows})
+
+
+def _rate_of_window(answer: Answer, window: int) -> str:
+    """Return the rate over a window on the day of an answer as text; "" without one."""
+    row = _select_row(answer.daily_scores, window, answer.question.as_of)
+    if row is None or str(row["status"]) in charts.UNDRAWN_STATUSES or not int(row["counted"]):
+        return ""
+    side, target = measures.text_or_empty(row["side"]), measures.float_or_none(row["target"])
+    return figures.format_rate(int(row["counted"]), int(row["at_fault"]), side, target)
 
 
 def _windows_text(windows: Iterable[int]) -> str:

@@ -21,7 +21,7 @@ HISTORY_OPTIONS = (30, 60, 120, 365, 730)
 class WhereIStandPanel(Panel):
     """The panel "Where do I stand?", which shows one measure: its status, rate over time and orders at fault.
 
-    `scores` and `orders` are the tables of the answer.
+    `scores` and `orders` are the tables of the answer. The window can be compared with any number of others.
     """
 
     _answer: Answer | None
@@ -34,7 +34,11 @@ class WhereIStandPanel(Panel):
         self.show_reported = widgets.Checkbox(
             value=False, description="The marketplace's own figures", indent=False, layout={"width": "260px"}
         )
-        super().__init__(workspace, first, control_row(self.history, self.show_reported))
+        self.other_windows = labelled_control(
+            widgets.Text, "Other windows", 250, placeholder="days: 7, 14, 90", continuous_update=False
+        )
+        super().__init__(workspace, first, control_row(self.history, self.other_windows, self.show_reported))
+        self.other_windows.observe(self._show, "value")
         self.history.observe(self._show, "value")
         self.show_reported.observe(self._show, "value")
 
@@ -52,8 +56,9 @@ class WhereIStandPanel(Panel):
 
     def _render_answer(self) -> dict[str, Any]:
         self._answer = where_i_stand_model.answer_question(
-            self._workspace, self.question, self.history.value, self.show_reported.value
-        )
+            self._workspace, self.question, self.history.value, self.show_reported.value,
+            where_i_stand_model.parse_windows(self.other_windows.value),
+        )  # fmt: skip
         self._listing = where_i_stand_model.list_orders_at_fault(self._answer)
         return where_i_stand_model.render_answer(self._answer)
 

@@ -262,7 +262,7 @@ class Workspace:
         days: Days,
         accounts: str | Iterable[str] | None = None,
         *,
-        window: int | None = None,
+        window: int | Iterable[int] | None = None,
         lag: int | None = None,
         hindsight: bool = False,
         metrics: Iterable[str] | None = None,

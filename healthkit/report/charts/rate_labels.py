@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,11 +56,11 @@ class _LabelPlacer:
     """Places labels in the plot of the narrow drawing, which has less space; pixels count from the lower left."""
 
     def __init__(
-        self, rows: ChartRows, other_rows: ChartRows, axis: RateAxis, width: float = 280, height: float = 227
+        self, rows: ChartRows, others: Iterable[ChartRows], axis: RateAxis, width: float = 280, height: float = 227
     ) -> None:
         self.first, self.last = rows[0]["day"], rows[-1]["day"]
         self.axis, self.width, self.height = axis, width, height
-        self.x, self.y = (np.concatenate(ends) for ends in zip(*map(self.trace_line, (rows, other_rows)), strict=True))
+        self.x, self.y = (np.concatenate(ends) for ends in zip(*map(self.trace_line, (rows, *others)), strict=True))
         self.occupied: list[tuple[float, float, float, float]] = []
 
     def to_pixels(self, day: float, rate: float) -> tuple[float, float]:
@@ -121,15 +122,17 @@ class _LabelPlacer:
 
 def rate_labels(
     judged_rows: ChartRows,
-    other_rows: ChartRows,
+    others: Mapping[int, ChartRows],
     axis: RateAxis,
     window: int,
-    other_window: int | None,
     before: date | None,
     events: Sequence[Event] = (),
 ) -> list[_Label]:
-    """Return the labels of a chart of a rate over time, placed so that they overlap as little as possible."""
-    placer = _LabelPlacer(judged_rows, other_rows, axis)
+    """Return the labels of a chart of a rate over time, placed so that they overlap as little as possible.
+
+    `others` are the rows of the thin lines by their windows.
+    """
+    placer = _LabelPlacer(judged_rows, others.values(), axis)
     placer.add_uprights([date_to_epoch_ms(event.day) for event in events])
     last = judged_rows[-1]
     tint = {"off": "off", "risk": "risk", "on": "on"}.get(labels.STATUS_STYLES[last["status"]].colour, "ink")
@@ -148,8 +151,9 @@ def rate_labels(
     for row in marked:
         text = f"{figures.format_day(epoch_ms_to_date(row['day']))}: {format_row_rate(row)}"
         placed.append(placer.place_label(_labels_around(text, row, 13)))
-    if other_window:
-        placed += _line_labels(placer, judged_rows, other_rows, window, other_window)
+    if others:
+        wide = _wide_placer(judged_rows, placed, axis) if len(others) > 1 else None
+        placed += _line_labels(placer, {window: judged_rows, **others}, wide)
     return placed + (_event_labels(placer, _wide_placer(judged_rows, placed, axis), events) if events else [])
 
 
@@ -233,23 +237,43 @@ def _labels_around(text: str, row: dict[str, Any], size: int) -> list[_Label]:
     return [_Label(text, row["day"], row["rate"], dx, dy, align, "ink", "normal", size) for dx, dy, align in offsets]
 
 
-def _line_labels(
-    placer: _LabelPlacer, judged_rows: ChartRows, other_rows: ChartRows, window: int, other_window: int
-) -> list[_Label]:
-    """Return the labels of two lines, each where the lines are far apart and the cost is lowest."""
-    both = zip(judged_rows, other_rows, strict=False)
-    pairs = [pair for pair in both if pair[0]["rate"] is not None and pair[1]["rate"] is not None]
-    apart = sorted(pairs, key=lambda pair: -abs(pair[0]["rate"] - pair[1]["rate"]))[:12]
+MIN_LINE_GAP = 6.0
+"""Distance to the nearest other line under which one of several lines is not labelled. [pixels]"""
+
+
+def _line_labels(placer: _LabelPlacer, lines: Mapping[int, ChartRows], wide: _LabelPlacer | None) -> list[_Label]:
+    """Return the labels of lines by window, each where its line is far from the others and the cost is lowest.
+
+    With a `wide` placer, which is that of the wide drawing, a label is left out that would overlap another one or a
+    line, or whose line is nowhere apart from the others.
+    """
+    by_day = {
+        days: {row["day"]: row["rate"] for row in rows if row["rate"] is not None} for days, rows in lines.items()
+    }
+    shared = set.intersection(*map(set, by_day.values()))
+    apart = 0.0 if wide is None else MIN_LINE_GAP / placer.height * (placer.axis.high - placer.axis.low)
     placed = []
-    for n, (text, colour_name) in enumerate([(f"{window} days", "ink"), (f"{other_window} days", "ink-2")]):
-        candidates = []
-        for pair in apart:
-            up = pair[n]["rate"] >= pair[1 - n]["rate"]
-            candidates += [
-                _Label(text, pair[n]["day"], pair[n]["rate"], dx, -dy if up else dy, align, colour_name)
-                for dy in (12, 20, -12, -20)
-                for dx, align in ((0, "center"), (6, "left"), (-6, "right"))
-            ]
+    for number, (window, rates) in enumerate(by_day.items()):
+        rivals = [other for other in by_day.values() if other is not rates]
+        nearest = {
+            day: min((rate - other[day] for other in rivals if day in other), key=abs, default=0.0)
+            for day, rate in rates.items()
+            if day in shared or not shared
+        }
+        nearest = {day: distance for day, distance in nearest.items() if abs(distance) >= apart}
+        candidates = [
+            _Label(f"{window} days", day, rates[day], dx, -dy if nearest[day] >= 0 else dy, align,
+                   "ink-2" if number else "ink")
+            for day in sorted(nearest, key=lambda day: -abs(nearest[day]))[: 12 if wide is None else 40]
+            for dy in (12, 20, -12, -20)
+            for dx, align in ((0, "center"), (6, "left"), (-6, "right"))
+        ]  # fmt: skip
+        if wide is not None:
+            free = (
+                label for label in candidates if placer.cost(label) < _ACCEPTABLE_COST and not wide.overlaps(label)
+            )  # fmt: skip
+            candidates = list(islice(free, 1))
+            wide.occupied += map(wide.label_box, candidates)
         placed += [placer.place_label(candidates)] if candidates else []
     return placed
 

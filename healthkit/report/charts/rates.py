@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from healthkit.metrics.sides import lower_is_better
-from healthkit.report.charts.rate_axis import RateAxis, format_row_rate, window_rows
+from healthkit.report.charts.rate_axis import ChartError, RateAxis, format_row_rate, window_rows
 from healthkit.report.charts.rate_labels import label_layer, rate_labels
 from healthkit.report.charts.style import (
     CHART_CONFIG,
@@ -33,12 +34,17 @@ from healthkit.report.charts.style import (
 from healthkit.report.text import labels
 from healthkit.schema.events_file import Event
 
+DASHES = ((), (7, 3), (2, 2), (12, 4), (8, 3, 2, 3))
+"""Dashes of the thin lines of a chart, in order (see `sentences.windows_legend`). [pixels]"""
+MAX_OTHER_WINDOWS = len(DASHES)
+"""Most windows that a chart shows besides the first; more lines cannot be told apart."""
+
 
 @SKIP_VALIDATION
 def rate_over_time(
     daily: pd.DataFrame,
     window: int,
-    other_window: int | None = None,
+    other_window: int | Sequence[int] | None = None,
     *,
     before: date | None = None,
     marketplace_scores: pd.DataFrame | None = None,
@@ -47,23 +53,33 @@ def rate_over_time(
 ) -> alt.LayerChart:
     """Return a line chart of a rate and its target, day by day, from SCORES.
 
-    `daily` is SCORES of one metric and channel, one row for each day and window. The line of `window` is thick, that of
-    `other_window` thin. Days without orders, or before the files begin, leave a gap. `before` is a day to mark besides
-    the last one. `marketplace_scores` is SCORES of the marketplace's own figures, drawn as diamonds. `events` are
-    what the account changed, each a dashed line with its number and, where there is room, its note (see
-    `shown_events`). `description` is the text for screen readers.
+    `daily` is SCORES of one metric and channel, one row for each day and window. The line of `window` is thick; those
+    of `other_window` (one, or up to MAX_OTHER_WINDOWS) are thin and differ by their dashes. Days without orders, or
+    before the files begin, leave a gap. `before` is a day to mark besides the last one. `marketplace_scores` is SCORES
+    of the marketplace's own figures, drawn as diamonds. `events` are what the account changed, each a dashed line with
+    its number and, where there is room, its note (see `shown_events`). `description` is the text for screen readers.
+
+    Raises ChartError for more windows than lines can be told apart: draw those by `small_multiples`.
     """
+    named = other_window if isinstance(other_window, Iterable) else [other_window] if other_window else []
+    others = [days for days in dict.fromkeys(named) if days != window]
+    if len(others) > MAX_OTHER_WINDOWS:
+        raise ChartError(
+            f"One chart shows up to {MAX_OTHER_WINDOWS + 1} windows; these are {len(others) + 1}. Draw them side by "
+            "side by small_multiples, a chart for each."
+        )
     judged = window_rows(daily, window)
     last = judged[-1]
-    thin = window_rows(daily, other_window) if other_window else []
+    thin = {days: window_rows(daily, days) for days in others}
     reported = _reported_points(marketplace_scores) if marketplace_scores is not None else []
-    axis = RateAxis.from_rows(judged, [*thin, *reported])
+    axis = RateAxis.from_rows(judged, [*chain.from_iterable(thin.values()), *reported])
     marked = shown_events(events, epoch_ms_to_date(judged[0]["day"]), epoch_ms_to_date(last["day"]))
-    labels = rate_labels(judged, thin, axis, window, other_window, before, marked)
+    labels = rate_labels(judged, thin, axis, window, before, marked)
     days = day_axis(epoch_ms_to_date(judged[0]["day"]), epoch_ms_to_date(last["day"]))
     x = number_channel(alt.X, "day", (judged[0]["day"], last["day"]), days)
     y = number_channel(alt.Y, "rate", (axis.low, axis.high), axis.to_altair_axis())
-    layers = [*_target_layers(axis), rate_line(thin, x, y, "line-2", 1.5)] if thin else _target_layers(axis)
+    layers = _target_layers(axis)
+    layers += [rate_line(rows, x, y, "line-2", 1.5, dash) for rows, dash in zip(thin.values(), DASHES, strict=False)]
     layers += [_event_layer(marked, x)] if marked else []
     layers += [rate_line(judged, x, y, "ink", 2.25)]
     if marketplace_scores is not None:
@@ -113,15 +129,14 @@ def _target_layers(axis: RateAxis) -> list[Any]:
     ]
 
 
-def rate_line(rows: ChartRows, x: Any, y: Any, colour_name: str, width: float) -> Any:
+def rate_line(rows: ChartRows, x: Any, y: Any, colour_name: str, width: float, dash: Sequence[float] = ()) -> Any:
     """Return a layer that draws a rate as an unsmoothed line with one point per day.
 
-    `width` is the width of the line in pixels.
+    `width` is the width of the line, `dash` the lengths of its dashes and gaps, in pixels.
     """
     points = [{"day": row["day"], "rate": row["rate"]} for row in rows]
-    return make_layer(
-        "line", points, {"stroke": colour(colour_name), "strokeWidth": width, "strokeJoin": "round"}, x=x, y=y
-    )
+    look = {"stroke": colour(colour_name), "strokeWidth": width, "strokeJoin": "round"}
+    return make_layer("line", points, look | ({"strokeDash": list(dash)} if dash else {}), x=x, y=y)
 
 
 def _dot_layer(rows: ChartRows, x: Any, y: Any, before: date | None) -> Any:

@@ -434,7 +434,7 @@ def _chapter_notes(
 ) -> list[Sentence]:
     """Return the notes next to the rate chart: legend, window, simulated futures, consequence, drivers and source."""
     lag = getattr(row.rule, "lag", 0)
-    notes: list[Sentence] = [sentences.two_windows_legend(row.window, other.window)] if other else []
+    notes: list[Sentence] = [sentences.windows_legend(row.window, other.window)] if other else []
     notes.append((labels.Strong("The window"), sentences.window_note(_rule_clock(row), row.window, lag, row.noun)))
     futures, phrase = report.futures.get((row.metric, row.channel, row.window)), outlook.likely_phrase_of(report, row)
     if futures is not None and phrase:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
-from healthkit.report.text.figures import format_day, format_number, format_quantity
+from healthkit.report.text.figures import format_day, format_long_day, format_number, format_quantity
 from healthkit.report.text.labels import Strong, causes_phrase
 from healthkit.report.text.sentences import MeasureStanding, Sentence, format_share_used
 
@@ -12,6 +13,10 @@ ANY_STATUS = "any status"
 OUTLOOKS_LEGEND = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
 WITHOUT_SALES_NOTE = "This is the best case without sales: nothing new goes wrong, and no order comes."
 EXPECTED_HARM = "expected harm"
+SIDE_BY_SIDE_NOTE = (
+    Strong("One small chart for each window: "),
+    "a single chart shows up to six. Each has its own scale; the dashed line is the target.",
+)
 NO_SIMULATION_NOTE = "Ranked by status and by the share of the limit used; no look ahead was asked for."
 
 
@@ -27,6 +32,34 @@ def picked_orders_title(listed: int, total: int, days: str) -> str:
         return f"No order is at fault on {days}"
     start = f"{format_number(listed)} of " if listed < total else ""
     return f"{start}{format_quantity(total)} at fault on {days}"
+
+
+def not_a_window_error(text: str, longest: int) -> str:
+    """Return the message on a text that is no window.
+
+    >>> not_a_window_error("week", 365)
+    "'week' is not a window; write numbers of days from 1 to 365, such as 7, 14, 90."
+    """
+    return f"{text!r} is not a window; write numbers of days from 1 to {longest}, such as 7, 14, 90."
+
+
+def too_many_windows_error(count: int, most: int) -> str:
+    """Return the message on more windows than a panel compares.
+
+    >>> too_many_windows_error(30, 24)
+    '30 windows are too many for one panel; write up to 24.'
+    """
+    return f"{count} windows are too many for one panel; write up to {most}."
+
+
+def compared_windows_sentence(day: date, rates: Sequence[tuple[int, str]]) -> Sentence:
+    """Return the rates over several windows on a day; `rates` are pairs of a window and its rate, "" without one.
+
+    >>> "".join(compared_windows_sentence(date(2026, 10, 31), [(7, "5.1%"), (30, "4.4%"), (365, "")]))
+    'On 31 October 2026: 7 days 5.1%, 30 days 4.4%, 365 days no rate.'
+    """
+    pairs = ", ".join(f"{format_quantity(window, 'day')} {rate or 'no rate'}" for window, rate in rates)
+    return (Strong(f"On {format_long_day(day, 0)}: "), f"{pairs}.")
 
 
 def diamonds_legend(window: int) -> Sentence:

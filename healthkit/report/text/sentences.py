@@ -602,13 +602,20 @@ def window_note(clock: str, window: int, lag: int, noun: str = "order") -> str:
     return f" holds {window} {clock_days if window > 1 else clock_day} and ends {ends}. {an_order} counts {until}."
 
 
-def two_windows_legend(judged_window: int, other_window: int) -> Sentence:
-    """Return the legend of a chart with two windows: the line of each. [days]
+def windows_legend(judged_window: int, *other_windows: int) -> Sentence:
+    """Return the legend of a chart with several windows: the line of each, in the order of `charts.DASHES`. [days]
 
-    >>> "".join(two_windows_legend(30, 10))
-    'Thick line: 30 days. Thin: 10 days.'
+    >>> "".join(windows_legend(30, 10)), "".join(windows_legend(30, 10, 60, 90))
+    ('Thick line: 30 days. Thin: 10 days.', 'Thick line: 30 days. Thin: 10 days, 60 days (dashed), 90 days (dotted).')
     """
-    return (Strong(f"Thick line: {judged_window} days."), f" Thin: {other_window} days.")
+    lines = ", ".join(
+        f"{format_quantity(days, 'day')}{f' ({look})' if look else ''}"
+        for days, look in zip(other_windows, _LINE_LOOKS, strict=False)
+    )
+    return (Strong(f"Thick line: {format_quantity(judged_window, 'day')}."), f" Thin: {lines}.")
+
+
+_LINE_LOOKS = ("", "dashed", "dotted", "long dashes", "dashes and dots")
 
 
 def window_phrase(windows: Sequence[int], lag: int) -> str:
