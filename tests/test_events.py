@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from datetime import date, timedelta
@@ -156,6 +157,12 @@ def with_events(sample_store, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def workspace(with_events):
+    """A workspace over that store, whose counts are made once."""
+    return Workspace(with_events)
+
+
 def test_the_commands_add_list_and_remove(sample_store, run, tmp_path):
     (tmp_path / "data").mkdir()
     store = tmp_path / "data" / "store"
@@ -191,8 +198,8 @@ def test_the_effects_are_a_table_csv_and_json(with_events, run):
     assert run(*asked, "--account", "nobody").exit_code == 1
 
 
-def test_the_page_marks_the_events_and_tells_their_effect(with_events):
-    report = open_report(Workspace(with_events), "birchway-crafts", MONTH)
+def test_the_page_marks_the_events_and_tells_their_effect(workspace):
+    report = open_report(workspace, "birchway-crafts", MONTH)
     block = measure_chapters(report)
     assert "<b>1: since </b><b>20 July (new warehouse)</b>: 2.1% before, " in block.html
     assert "2: since </b><b>5 October (printer &lt;b&gt;replaced&lt;/b&gt;)</b>" in block.html
@@ -215,8 +222,7 @@ def test_a_page_is_made_again_when_the_events_of_its_account_change(with_events)
     assert "events" not in before[1]
 
 
-def test_a_snapshot_keeps_the_events_that_its_pages_show(with_events, tmp_path):
-    workspace = Workspace(with_events)
+def test_a_snapshot_keeps_the_events_that_its_pages_show(workspace, tmp_path):
     counts = workspace.ensure_counts_saved(tmp_path, False)
     write_snapshot(workspace.store, ["birchway-crafts"], counts, tmp_path / "part", workspace.events)
     assert Workspace(tmp_path / "part").events == workspace.events
@@ -235,8 +241,8 @@ def test_an_invalid_file_stops_reports_before_the_first_page(with_events, run, t
     assert not list(tmp_path.rglob("*.html"))
 
 
-def test_the_panel_marks_the_events_of_its_days(with_events):
-    panel = where_i_stand(Workspace(with_events), "birchway-crafts", "2026-10-31")
+def test_the_panel_marks_the_events_of_its_days(workspace):
+    panel = where_i_stand(workspace, "birchway-crafts", "2026-10-31")
     answer = panel._render_answer()
     assert [note[:2] for note in answer["notes"]][1] == [("1: since ", True), ("20 July (new warehouse)", True)]
     assert "1: new warehouse" in str(answer["figure"]["spec"])
@@ -256,6 +262,15 @@ def daily_rates(luck):
         "counted": 1000, "at_fault": walk, "rate": [n / 1000 for n in walk], "side": "below", "target": 0.01,
         "status": ["off target" if n >= 10 else "on target" for n in walk],
     })  # fmt: skip
+
+
+def test_the_marks_of_small_charts_are_as_high_as_their_plots(tmp_path):
+    """A grid of charts knows no height of one, so that a line to "height" had no length."""
+    rows = daily_rates(Random(1)).assign(account="acme", marketplace="US")
+    events = [Event(DAY - timedelta(days=40), "acme", "", "x"), Event(DAY - timedelta(days=9), "other", "", "y")]
+    charts.small_multiples([("a", rows), ("b", rows)], events=events).save(str(tmp_path / "grid.svg"))
+    marks = re.findall(r'<line [^>]*y2="([\d.]+)"[^>]*stroke-dasharray="3,3"', (tmp_path / "grid.svg").read_text())
+    assert [float(height) for height in marks] == [charts.SMALL_CHART_SIZE[1]] * 2
 
 
 def boxes_overlap(one, other):

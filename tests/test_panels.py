@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import altair as alt
@@ -278,3 +279,12 @@ def test_scores_take_any_number_of_windows(desk):
         desk.score(OCTOBER, window=[7, 0])
     with pytest.raises(hk.metrics.scores.ScoreError, match="No window given"):
         desk.score(OCTOBER, window=[])
+
+
+def test_a_rate_that_is_not_judged_says_so_among_others(desk):
+    panel = hk.where_i_stand(desk, "birchway-crafts", "2026-10-31")
+    panel.measure.value = ("late_shipment_rate", "seller")
+    panel.other_windows.value = "7 300"
+    day = "".join(text for text, _ in panel.answer_widget.content["notes"][1])
+    assert scored(desk, panel.question._replace(window=300))["status"] == "short history"
+    assert re.search(r"7 days [\d.]+%, 30 days [\d.]+%, 300 days [\d.]+% \(short history\)\.$", day), day

@@ -80,9 +80,11 @@ def _check_account(workspace: Any, event: Any) -> None:
             f"The store holds no account {event.account!r}. There are: {', '.join(workspace.accounts[:20])}. Correct "
             "the name, or add the event with --anyway."
         )
+    if not event.marketplace:
+        return
     coverage = workspace.counts.coverage
     own = sorted(coverage.loc[coverage["account"] == event.account, "marketplace"].unique())
-    if event.marketplace and event.marketplace not in own:
+    if event.marketplace not in own:
         exit_with_error(
             f"{event.account} has no orders in {event.marketplace}. There are: {', '.join(own)}. Correct the "
             "marketplace, or add the event with --anyway."
@@ -187,9 +189,10 @@ def _effect_cells(row: dict[str, Any], as_of: date) -> list[str]:
         for side in ("before", "after")
     ]
     compared = row["chance"] == row["chance"]
-    tested = (event_text.interval_phrase(row), f"{row['corrected_chance']:.2g}") if compared else [labels.DASH] * 2
+    interval = event_text.interval_phrase(row).removeprefix("interval ") if compared else labels.DASH
+    chance = f"{row['corrected_chance']:.2g}" if compared else labels.DASH
     return [
         name, measure_label(SimpleNamespace(**row)), figures.format_quantity(row["known_within"], "day"),
-        *rates, *tested,
+        *rates, interval, chance,
         event_text.VERDICT_LABELS[row["verdict"]],
     ]  # fmt: skip

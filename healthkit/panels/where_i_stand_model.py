@@ -536,9 +536,10 @@ def _notes(answer: Answer) -> Iterable[Sentence]:
         yield panel_text.compared_windows_sentence(
             question.as_of, [(days, _rate_of_window(answer, days)) for days in _windows_in_order(answer)]
         )
-    yield from event_text.event_lines(
-        answer.events, records(answer.event_effects), answer.rule.clock, question.as_of.year, len(answer.events)
-    )
+    if answer.can_be_drawn or len(answer.event_effects):
+        yield from event_text.event_lines(
+            answer.events, records(answer.event_effects), answer.rule.clock, question.as_of.year, len(answer.events)
+        )
     if question.window not in answer.rule.windows:
         yield (Strong("A window of your own: "), f"the rule judges {_windows_text(answer.rule.windows)}.")
     if len(answer.reported):
@@ -560,12 +561,16 @@ def _windows_in_order(answer: Answer) -> list[int]:
 
 
 def _rate_of_window(answer: Answer, window: int) -> str:
-    """Return the rate over a window on the day of an answer as text; "" without one."""
+    """Return the rate over a window on the day of an answer as text, "" without one.
+
+    A rate that is not judged says why.
+    """
     row = _select_row(answer.daily_scores, window, answer.question.as_of)
-    if row is None or str(row["status"]) in charts.UNDRAWN_STATUSES or not int(row["counted"]):
+    if row is None or not int(row["counted"]):
         return ""
     side, target = measures.text_or_empty(row["side"]), measures.float_or_none(row["target"])
-    return figures.format_rate(int(row["counted"]), int(row["at_fault"]), side, target)
+    rate, status = figures.format_rate(int(row["counted"]), int(row["at_fault"]), side, target), str(row["status"])
+    return f"{rate} ({labels.STATUS_STYLES[status].word.lower()})" if status in UNJUDGED_STATUSES else rate
 
 
 def _windows_text(windows: Iterable[int]) -> str:

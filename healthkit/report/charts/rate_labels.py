@@ -153,7 +153,7 @@ def rate_labels(
         placed.append(placer.place_label(_labels_around(text, row, 13)))
     if others:
         wide = _wide_placer(judged_rows, placed, axis) if len(others) > 1 else None
-        placed += _line_labels(placer, {window: judged_rows, **others}, wide)
+        placed += _line_labels(placer, {window: judged_rows, **others}, wide, 40 if events or wide else 12)
     return placed + (_event_labels(placer, _wide_placer(judged_rows, placed, axis), events) if events else [])
 
 
@@ -241,8 +241,12 @@ MIN_LINE_GAP = 6.0
 """Distance to the nearest other line under which one of several lines is not labelled. [pixels]"""
 
 
-def _line_labels(placer: _LabelPlacer, lines: Mapping[int, ChartRows], wide: _LabelPlacer | None) -> list[_Label]:
+def _line_labels(
+    placer: _LabelPlacer, lines: Mapping[int, ChartRows], wide: _LabelPlacer | None, days_tried: int
+) -> list[_Label]:
     """Return the labels of lines by window, each where its line is far from the others and the cost is lowest.
+
+    `days_tried` is the number of days on which a label may stand, those first on which its line is far from the others.
 
     With a `wide` placer, which is that of the wide drawing, a label is left out that would overlap another one or a
     line, or whose line is nowhere apart from the others.
@@ -264,7 +268,7 @@ def _line_labels(placer: _LabelPlacer, lines: Mapping[int, ChartRows], wide: _La
         candidates = [
             _Label(f"{window} days", day, rates[day], dx, -dy if nearest[day] >= 0 else dy, align,
                    "ink-2" if number else "ink")
-            for day in sorted(nearest, key=lambda day: -abs(nearest[day]))[: 12 if wide is None else 40]
+            for day in sorted(nearest, key=lambda day: -abs(nearest[day]))[:days_tried]
             for dy in (12, 20, -12, -20)
             for dx, align in ((0, "center"), (6, "left"), (-6, "right"))
         ]  # fmt: skip

@@ -80,7 +80,7 @@ def rate_over_time(
     y = number_channel(alt.Y, "rate", (axis.low, axis.high), axis.to_altair_axis())
     layers = _target_layers(axis)
     layers += [rate_line(rows, x, y, "line-2", 1.5, dash) for rows, dash in zip(thin.values(), DASHES, strict=False)]
-    layers += [_event_layer(marked, x)] if marked else []
+    layers += [_event_layer(marked, x, {"expr": "height"})] if marked else []
     layers += [rate_line(judged, x, y, "ink", 2.25)]
     if marketplace_scores is not None:
         layers += [_diamond_layer(reported, x, y)]
@@ -102,10 +102,10 @@ def shown_events(events: Iterable[Event], first: date, last: date) -> list[Event
     return sorted(event for event in events if first <= event.day <= last)
 
 
-def _event_layer(events: Iterable[Event], x: Any) -> Any:
-    """Return the layer of events: a dashed line on each of their days."""
+def _event_layer(events: Iterable[Event], x: Any, height: float | dict[str, str]) -> Any:
+    """Return the layer of events: a dashed line on each of their days, as high as the plot. [pixels]"""
     rows = [{"day": moment} for moment in dict.fromkeys(date_to_epoch_ms(event.day) for event in events)]
-    look = {"stroke": colour("ink-2"), "strokeWidth": 1, "strokeDash": [3, 3], "y": 0, "y2": {"expr": "height"}}
+    look = {"stroke": colour("ink-2"), "strokeWidth": 1, "strokeDash": [3, 3], "y": 0, "y2": height}
     return make_layer("rule", rows, look, x=x)
 
 
@@ -208,7 +208,8 @@ def _small_chart(name: str, daily: pd.DataFrame, days: tuple[int, int], events: 
     dot = [{"day": last["day"], "rate": last["rate"], "c": colour(tint.colour)}] if last["rate"] is not None else []
     look = {"fill": {"expr": "datum.c"}, "size": 56, "stroke": colour("paper"), "strokeWidth": 1.5, "opacity": 1}
     layers = [
-        *([_event_layer(marked, x)] if marked else []),
+        # A grid of charts has no expression for the height of one.
+        *([_event_layer(marked, x, SMALL_CHART_SIZE[1])] if marked else []),
         make_layer("rule", target_rows, {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y),
         rate_line(rows, x, y, "ink", 1.75),
         make_layer("point", dot, look, x=x, y=y),
