@@ -19,6 +19,7 @@ from healthkit.cli import app
 from tests.builders.notebooks import template_with_cell
 from tests.builders.sample import MONTH, SAMPLE
 from tests.builders.slow import slow_after
+from tests.builders.workbooks import text_of
 
 PAIR = ["paper-moth", "clearbrook-bath"]
 NAMED, CLIENT = "clearbrook-bath", batch.Client("Clearbrook & Sons", "data:image/png;base64,iVBORw0KGgo=")
@@ -78,12 +79,7 @@ class Links(HTMLParser):
 def files_of(folder: Path) -> Iterator[tuple[str, str]]:
     for path in folder.rglob("*"):
         if path.is_file():
-            contents = [path.read_bytes()]
-            if path.suffix == ".xlsx":
-                with zipfile.ZipFile(path) as parts:
-                    contents = [parts.read(name) for name in parts.namelist()]
-            for content in contents:
-                yield path.name, content.decode("utf-8", "replace")
+            yield path.name, text_of(path.name, path.read_bytes())
 
 
 def test_each_account_has_a_folder_with_what_may_be_sent(accounts, printed):

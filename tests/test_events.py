@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from datetime import date, timedelta
 from random import Random
@@ -24,6 +23,7 @@ from healthkit.store import Store
 from healthkit.workspace.event_log import add_event, remove_event
 from healthkit.workspace.snapshot import write_snapshot
 from healthkit.workspace.workspace import Workspace
+from tests.builders.client_files import all_orders, confirmations, imported, order_report, placed
 from tests.builders.sample import DAY, MONTH
 from tests.builders.store_files import import_all, raw
 
@@ -146,15 +146,19 @@ def test_events_added_at_once_are_all_there(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def with_events(sample_store, tmp_path_factory):
-    """The folder of a store of the sample beside which lies an events file."""
-    folder = tmp_path_factory.mktemp("events") / "store"
-    shutil.copytree(sample_store, folder)
-    (folder.parent / "events.csv").write_text(
-        "account,day,note\nbirchway-crafts,2026-10-05,printer <b>replaced</b>\n"
-        "birchway-crafts,2026-07-20,new warehouse\n"
+def with_events(tmp_path_factory):
+    """The folder of a store of two accounts beside which lies an events file; the second event of one helped."""
+    folder = tmp_path_factory.mktemp("events")
+    orders = placed(date(2026, 6, 1), DAY, 6)
+    late = {number for place, (number, day) in enumerate(orders) if place % (4 if day < date(2026, 9, 20) else 15) == 0}
+    others = [(number.replace("111-", "222-"), day) for number, day in orders[-90:]]
+    for account, own in (("acme", orders), ("other", others)):
+        files = {"orders": all_orders(own), "report": order_report(own), "confirmations": confirmations(own, late)}
+        imported(folder, account, **files)
+    (folder / "events.csv").write_text(
+        "account,day,note\nacme,2026-09-20,printer <b>replaced</b>\nacme,2026-07-20,new warehouse\n"
     )
-    return folder
+    return folder / "store"
 
 
 @pytest.fixture(scope="module")
@@ -163,46 +167,49 @@ def workspace(with_events):
     return Workspace(with_events)
 
 
-def test_the_commands_add_list_and_remove(sample_store, run, tmp_path):
+def test_the_commands_add_list_and_remove(with_events, run, tmp_path):
     (tmp_path / "data").mkdir()
     store = tmp_path / "data" / "store"
-    store.symlink_to(sample_store)
+    store.symlink_to(with_events)
     options = "--data", store
-    words = "paper-moth", "2026-09-03", "new carrier"
+    words = "acme", "2026-09-03", "new carrier"
     assert run("event", "list", *options).stdout.startswith("No events.")
     assert "Added to" in run("event", "add", *words, *options).stdout
     assert "holds this event already" in run("event", "add", *words, "--anyway", *options).stdout
     listed = run("event", "list", "--format", "csv", *options).stdout
-    assert listed.splitlines() == ["account,marketplace,day,note", "paper-moth,,2026-09-03,new carrier"]
-    wrong = run("event", "add", "paper-mouth", *words[1:], *options)
+    assert listed.splitlines() == ["account,marketplace,day,note", "acme,,2026-09-03,new carrier"]
+    wrong = run("event", "add", "acne", *words[1:], *options)
     assert wrong.exit_code == 1
-    assert "There are: applegate-plants" in wrong.output
-    assert run("event", "add", "paper-moth", "soon", "x", *options).exit_code == 1
-    run("event", "add", "paper-moth", "2026-09-03", "labels", "--anyway", *options)
+    assert "There are: acme, other" in wrong.output
+    elsewhere = run("event", "add", *words, "--marketplace", "DE", *options)
+    assert (elsewhere.exit_code, "acme has no orders in DE. There are: US." in elsewhere.output) == (1, True)
+    assert run("event", "add", "acme", "soon", "x", *options).exit_code == 1
+    run("event", "add", "acme", "2026-09-03", "labels", "--anyway", *options)
     assert "2 such events: labels; new carrier" in run("event", "remove", *words[:2], *options).output
     assert "Removed" in run("event", "remove", *words, *options).stdout
-    assert read_events(tmp_path / "data" / "events.csv") == [make_event("paper-moth", "2026-09-03", "labels")]
+    assert read_events(tmp_path / "data" / "events.csv") == [make_event("acme", "2026-09-03", "labels")]
     assert run("event", "remove", *words, *options).exit_code == 1
 
 
 def test_the_effects_are_a_table_csv_and_json(with_events, run):
     asked = "event", "effect", "--as-of", DAY, "--data", with_events
     table = run(*asked).stdout
-    assert "5 October (printer <b>replaced</b>)" in table
+    assert "20 September (printer <b>replaced</b>)" in table
     assert "Every order is judged at the same age" in table
     header, *rows = run(*asked, "--format", "csv").stdout.splitlines()
     assert header.startswith("account,marketplace,day,notes,metric,channel,window,side,target,verdict")
-    assert len(rows) == 2 * 5
-    assert run(*asked, "--format", "json").stdout.count('"verdict"') == len(rows)
-    assert run(*asked, "--account", "paper-moth").stdout.startswith("No events.")
+    late = [row.split(",") for row in rows if ",late_shipment_rate," in row]
+    assert [(row[2], row[9]) for row in late] == [("2026-09-20", "helped"), ("2026-07-20", "too few")]
+    assert run(*asked, "--format", "json").stdout.count('"verdict"') == len(rows) > len(late)
+    assert run(*asked, "--account", "other").stdout.startswith("No events.")
     assert run(*asked, "--account", "nobody").exit_code == 1
 
 
 def test_the_page_marks_the_events_and_tells_their_effect(workspace):
-    report = open_report(workspace, "birchway-crafts", MONTH)
+    report = open_report(workspace, "acme", MONTH)
     block = measure_chapters(report)
-    assert "<b>1: since </b><b>20 July (new warehouse)</b>: 2.1% before, " in block.html
-    assert "2: since </b><b>5 October (printer &lt;b&gt;replaced&lt;/b&gt;)</b>" in block.html
+    assert "<b>1: since </b><b>20 July (new warehouse)</b>: 25.0% before, " in block.html
+    assert "2: since </b><b>20 September (printer &lt;b&gt;replaced&lt;/b&gt;)</b>" in block.html
     assert "1: new warehouse" in str(block.charts)
     told = sum(len(str(line)) for row in measures.measures(report)[:1] for line in event_lines(report, row))
     assert 0 < told < 1_500
@@ -213,9 +220,9 @@ def test_a_page_is_made_again_when_the_events_of_its_account_change(with_events)
         return dict(monthly_batch._data_of_pages(Workspace(with_events), [(account, "US")])[account, "US"])
 
     file = with_events.parent / "events.csv"
-    before, text = [inputs(name) for name in ("birchway-crafts", "paper-moth")], file.read_text()
+    before, text = [inputs(name) for name in ("acme", "other")], file.read_text()
     file.write_text(text.replace("warehouse", "depot"))
-    after = [inputs(name) for name in ("birchway-crafts", "paper-moth")]
+    after = [inputs(name) for name in ("acme", "other")]
     file.write_text(text)
     assert before[0] != after[0]
     assert before[1] == after[1]
@@ -224,16 +231,16 @@ def test_a_page_is_made_again_when_the_events_of_its_account_change(with_events)
 
 def test_a_snapshot_keeps_the_events_that_its_pages_show(workspace, tmp_path):
     counts = workspace.ensure_counts_saved(tmp_path, False)
-    write_snapshot(workspace.store, ["birchway-crafts"], counts, tmp_path / "part", workspace.events)
+    write_snapshot(workspace.store, ["acme"], counts, tmp_path / "part", workspace.events)
     assert Workspace(tmp_path / "part").events == workspace.events
-    write_snapshot(workspace.store, ["paper-moth"], counts, tmp_path / "other", workspace.events)
+    write_snapshot(workspace.store, ["other"], counts, tmp_path / "other", workspace.events)
     assert Workspace(tmp_path / "other").events == ()
 
 
 def test_an_invalid_file_stops_reports_before_the_first_page(with_events, run, tmp_path):
     file = with_events.parent / "events.csv"
     text = file.read_text()
-    file.write_text("account,day,note\nbirchway-crafts,20/7,moved\n")
+    file.write_text("account,day,note\nacme,20/7,moved\n")
     refused = run("report", "--month", MONTH, "--data", with_events, "--out", tmp_path)
     file.write_text(text)
     assert refused.exit_code == 1
@@ -242,7 +249,8 @@ def test_an_invalid_file_stops_reports_before_the_first_page(with_events, run, t
 
 
 def test_the_panel_marks_the_events_of_its_days(workspace):
-    panel = where_i_stand(workspace, "birchway-crafts", "2026-10-31")
+    panel = where_i_stand(workspace, "acme", "2026-10-31")
+    panel.measure.value = ("late_shipment_rate", "seller")
     answer = panel._render_answer()
     assert [note[:2] for note in answer["notes"]][1] == [("1: since ", True), ("20 July (new warehouse)", True)]
     assert "1: new warehouse" in str(answer["figure"]["spec"])

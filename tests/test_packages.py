@@ -17,6 +17,7 @@ from healthkit.workspace.workspace import Workspace
 from tests.builders.client_files import all_orders, confirmations, order_report
 from tests.builders.notebooks import page_template
 from tests.builders.sample import MONTH
+from tests.builders.workbooks import text_of
 
 PAIR = ["paper-moth", "clearbrook-bath"]
 
@@ -96,7 +97,7 @@ def test_the_package_of_each_of_fifty_accounts_holds_nothing_of_another(tmp_path
         account = name.lower().replace(" ", "-")
         [package] = [one for one in made.packages if one.account == account]
         archive = zipfile.ZipFile(package.path)
-        texts = {file: archive.read(file).decode() for file in archive.namelist() if file != "vega.js"}
+        texts = {file: text_of(file, archive.read(file)) for file in archive.namelist() if file != "vega.js"}
         whole = " ".join([*texts, *texts.values()])
         assert set(re.findall(r"\b7(\d\d)-\d{7}-\d{7}\b", whole)) == {f"{number:02}"}, "the search must find its own"
         assert set(re.findall(r"SKU-(\d{3})", whole)) == {f"{number:03}"}
