@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from python_calamine import CalamineWorkbook
 
+from healthkit.report import charts
 from healthkit.report.text import figures
 from healthkit.report.text import outlook as outlook_text
 from tests.browser.axe import violations
 from tests.browser.lab import Lab, lab, run_all
+from tests.builders.pictures import colours_of, png_pixels
 from tests.builders.slow import slow_after
 
 AS_OF = date(2026, 10, 31)
@@ -200,6 +202,23 @@ def test_the_list_is_sorted_searched_and_saved_whole(opened, desk):
     assert heads == list(rows[0])
     assert {row[heads.index("Order")] for row in cells} == set(orders["order_id"])
     assert saved.value.suggested_filename == "birchway-crafts_late_shipment_rate_2026-10-31.xlsx"
+
+
+@pytest.mark.slow
+def test_a_chart_of_a_panel_is_saved_white_in_the_colours_of_the_page(opened):
+    page = opened(NOTEBOOKS[0], account=ACCOUNT, as_of="2026-10-31")
+    page.emulate_media(color_scheme="dark")
+    late_shipment(page)
+    buttons = page.locator(".hk-answer .pictures")
+    with page.expect_download() as saved:
+        buttons.get_by_role("button", name="PNG").click()
+    pixels = png_pixels(saved.value.path().read_bytes())
+    assert (pixels[..., 3] == 255).all()
+    assert {tuple(pixels[row, column]) for row in (0, -1) for column in (0, -1)} == {(255, 255, 255, 255)}
+    assert {charts.COLOURS[one] for one in ("off", "zone", "ink")} <= colours_of(pixels)
+    with page.expect_download() as saved:
+        buttons.get_by_role("button", name="SVG").click()
+    assert b"var(" not in saved.value.path().read_bytes()
 
 
 @pytest.mark.slow
