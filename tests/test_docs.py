@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def test_the_readme_has_commands():
 
 @pytest.mark.parametrize("command", slow_after(3, [line for line in COMMANDS if line.startswith("python")]))
 def test_every_command_of_the_readme_runs(command, clone):
-    words = [sys.executable, *command.split()[1:]]
+    words = [sys.executable, *shlex.split(command)[1:]]
     shown = subprocess.run(words, cwd=clone, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.strip()
