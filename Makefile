@@ -117,11 +117,11 @@ lint: $(READY)
 test: $(READY) lint
 	@$(RUN) tests/browser/find_chromium.py
 	@echo "== Quick tests"
-	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(RUN) -m pytest -n 3 --dist loadfile -m "not slow"
 
 coverage: $(READY)
 	@$(RUN) tests/browser/find_chromium.py
-	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" --cov=healthkit --cov-report=term:skip-covered
+	@$(RUN) -m pytest -n 3 --dist loadfile -m "not slow" --cov=healthkit --cov-report=term:skip-covered
 
 docs: $(READY)
 	@echo "== Documentation"
@@ -132,4 +132,4 @@ docs: $(READY)
 test-slow: $(READY)
 	@$(RUN) tests/browser/find_chromium.py
 	@echo "== Slow tests"
-	@$(RUN) -m pytest -n 2 --dist loadfile -m slow
+	@$(RUN) -m pytest -n 3 --dist loadfile -m slow

@@ -58,9 +58,9 @@ def found(text: str, folder: Path) -> bool:
 
 def test_many_appends_come_to_what_one_does(store, sample_store, monkeypatch):
     """The files of an account that speak of its orders come after these, whatever was appended in between."""
-    monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 400)
+    monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 900)
     assert [one.refused for one in import_files(AMAZON_FOLDERS, store) if one.refused] == []
-    assert len(versions(store)) > 20
+    assert len(versions(store)) > 10
     one, many = Store(sample_store).ledger(), store.ledger()
     pd.testing.assert_frame_equal(one.coverage, many.coverage)
     for table in tables.RAW_TABLES:

@@ -185,7 +185,7 @@ def test_index_panel_check_and_summary_name_the_same_first_account_and_why(desk,
     checked = run("check", "--month", MONTH, "--data", sample_store).output.splitlines()
     assert checked[-1].endswith(reason) or any(line.endswith(reason) for line in checked)
     assert first in checked[0]
-    assert next(iter(printed.verdicts)) == first
+    assert printed.summaries[0].account == first
     assert printed.first == f"open first  {first} (US): {reason}"
 
 

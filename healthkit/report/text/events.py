@@ -56,7 +56,8 @@ def no_effects_sentence(events: Sequence[Event], as_of: date, look_back_days: in
     >>> no_effects_sentence([event], date(2026, 9, 1), 180)
     'No event lies in the 180 days up to 1 September 2026; the last is of 3 September 2026.'
     >>> no_effects_sentence([event], date(2026, 9, 30), 180)
-    'The event of 3 September 2026 cannot be compared: no rate with a target has orders around it. Which files are missing: python -m healthkit doctor.'
+    'The event of 3 September 2026 cannot be compared: no rate with a target has orders around it. See: python -m
+    healthkit doctor.'
     """
     if not events:
         return NO_EVENTS
@@ -70,7 +71,7 @@ def no_effects_sentence(events: Sequence[Event], as_of: date, look_back_days: in
     which = f"The event of {format_long_day(recent[0].day, 0)}" if len(recent) == 1 else f"The {len(recent)} events"
     return (
         f"{which} cannot be compared: no rate with a target has orders around {'it' if len(recent) == 1 else 'them'}. "
-        "Which files are missing: python -m healthkit doctor."
+        "See: python -m healthkit doctor."
     )
 
 
