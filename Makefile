@@ -8,7 +8,7 @@ STORE = data/sample_store
 READY = $(VENV)/.ready
 LOCK = requirements.txt requirements-dev.txt pyproject.toml
 
-.PHONY: help setup report lab test test-slow lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-commands bench-smoke bench-all wheel test-lowest test-newest fuzz audit docs coverage
+.PHONY: help setup report lab test test-slow test-long lint sample backtest bench-futures bench-ui bench-window bench-press bench-count bench-import bench-commands bench-smoke bench-all wheel test-lowest test-newest fuzz audit docs coverage
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make test     check the code and run the quick tests (minutes)"
 	@echo "make test-slow  run the slow tests: kills, clusters, object storage, long fuzzing"
+	@echo "make test-long  run the tests that other tests show on a smaller scale: before a release"
 	@echo "make lint     ruff and mypy alone"
 	@echo "make coverage run the quick tests and show which lines they reach"
 	@echo "make docs     build the documentation and the API reference into build/docs (warnings are errors)"
@@ -117,11 +118,11 @@ lint: $(READY)
 test: $(READY) lint
 	@$(RUN) tests/browser/find_chromium.py
 	@echo "== Quick tests"
-	@$(RUN) -m pytest -n 3 --dist loadfile -m "not slow"
+	@$(RUN) -m pytest -n 3 --dist loadfile -m "not slow and not long"
 
 coverage: $(READY)
 	@$(RUN) tests/browser/find_chromium.py
-	@$(RUN) -m pytest -n 3 --dist loadfile -m "not slow" --cov=healthkit --cov-report=term:skip-covered
+	@$(RUN) -m pytest -n 3 --dist loadfile -m "not slow and not long" --cov=healthkit --cov-report=term:skip-covered
 
 docs: $(READY)
 	@echo "== Documentation"
@@ -132,4 +133,9 @@ docs: $(READY)
 test-slow: $(READY)
 	@$(RUN) tests/browser/find_chromium.py
 	@echo "== Slow tests"
-	@$(RUN) -m pytest -n 3 --dist loadfile -m slow
+	@$(RUN) -m pytest -n 3 --dist loadfile -m "slow and not long"
+
+test-long: $(READY)
+	@$(RUN) tests/browser/find_chromium.py
+	@echo "== Long tests"
+	@$(RUN) -m pytest -n 2 --dist loadfile -m long

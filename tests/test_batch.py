@@ -406,6 +406,7 @@ def test_ctrl_c_ends_a_batch_cleanly(sample_store, tmp_path):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not fork_client.CAN_FORK, reason="this machine cannot fork: nothing is warmed up")
 def test_every_cell_of_the_warm_up_runs(desk, tmp_path):
     """A warm-up that fails is not reported: every fork would do its work again."""

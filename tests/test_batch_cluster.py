@@ -42,7 +42,7 @@ def test_two_workers_print_the_same_bytes(cluster, sample_store, tmp_path):
     assert pages(there.index.parent) == pages(here.index.parent)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
     desk = Workspace(sample_store)
     here = batch.generate_reports(desk, MONTH, ACCOUNTS[:2], tmp_path / "here", separate=True)
@@ -53,7 +53,7 @@ def test_workers_make_separate_folders(cluster, sample_store, tmp_path):
         assert pages(there.index.parent / name) == pages(here.index.parent / name) != {}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_is_killed_in_mid_run_loses_nothing(cluster, sample_store, tmp_path):
     with Client(cluster.scheduler_address) as client:
         before = set(client.run(os.getpid).values())

@@ -546,6 +546,7 @@ def test_a_page_of_another_month_is_not_taken_for_one_of_this(printing):
     ]
 
 
+@pytest.mark.long
 def test_the_index_is_the_same_whatever_the_seed_of_hashes(tmp_path):
     script = (
         "import pandas as pd\nfrom datetime import date\nfrom healthkit.report.html.page import html_page\n"

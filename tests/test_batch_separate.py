@@ -18,7 +18,6 @@ from healthkit.batch import manifest
 from healthkit.cli import app
 from tests.builders.notebooks import template_with_cell
 from tests.builders.sample import MONTH, SAMPLE
-from tests.builders.slow import slow_after
 from tests.builders.workbooks import text_of
 
 PAIR = ["paper-moth", "clearbrook-bath"]
@@ -39,7 +38,7 @@ def chromium(tmp_path_factory):
     return program
 
 
-@pytest.fixture(scope="module", params=slow_after(1, ["two accounts", "all accounts"]))
+@pytest.fixture(scope="module", params=["two accounts", pytest.param("all accounts", marks=pytest.mark.long)])
 def accounts(request, desk) -> list[str]:
     return PAIR if request.param == "two accounts" else desk.accounts
 
@@ -182,6 +181,7 @@ def test_the_page_is_the_same_but_for_the_way_to_the_index(desk, printed, tmp_pa
     )
 
 
+@pytest.mark.long
 def test_only_what_changed_in_a_folder_is_printed_again(desk, tmp_path):
     asked = {"out": tmp_path, "separate": True, "only_changed": True}
     folder = batch.generate_reports(desk, MONTH, PAIR, **asked).index.parent
@@ -200,6 +200,7 @@ def test_only_what_changed_in_a_folder_is_printed_again(desk, tmp_path):
     assert said in noted.index.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_one_layout_takes_the_place_of_the_other(desk, tmp_path):
     flat = batch.generate_reports(desk, MONTH, PAIR, tmp_path)
     folder = flat.index.parent

@@ -84,6 +84,7 @@ def test_a_new_account_is_counted_alone(tmp_path, counted):
     same(made, anew(tmp_path))
 
 
+@pytest.mark.long
 def test_a_marketplace_that_the_store_did_not_have_brings_new_rules_for_all(american, tmp_path, counted):
     made = take(tmp_path, "minato-bungu", only="all_orders*").counts
     assert counted[-1] == sorted([*AMERICAN, "minato-bungu"])
@@ -102,6 +103,7 @@ def test_an_import_that_was_forgotten_leaves_no_trace_in_the_counts(american, tm
     same(made, anew(tmp_path))
 
 
+@pytest.mark.long
 def test_counting_in_groups_comes_to_the_same(tmp_path, monkeypatch, counted):
     take(tmp_path, *AMERICAN)
     whole = Workspace(tmp_path).counts

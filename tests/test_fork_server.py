@@ -230,7 +230,7 @@ def test_outputs_are_those_of_papermill_s_own_engine(tmp_path):
     assert masked(ours) == masked(stock)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_our_template_shows_the_same_by_both_engines(sample_store):
     given = {"account": "clearbrook-bath", "month": "2026-10", "data": str(sample_store), "stem": "x"}
     ours, stock = (batch.run_template(given, engine=engine) for engine in ("healthkit", "nbclient"))

@@ -56,6 +56,7 @@ def found(text: str, folder: Path) -> bool:
 # -- many files -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_many_appends_come_to_what_one_does(store, sample_store, monkeypatch):
     """The files of an account that speak of its orders come after these, whatever was appended in between."""
     monkeypatch.setattr("healthkit.ingest.importer.BATCH_ROWS", 900)

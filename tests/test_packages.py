@@ -64,7 +64,7 @@ FIRST = ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel", 
 SECOND = ["Gate", "Hollow", "Lane", "Mill", "Yard"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_package_of_each_of_fifty_accounts_holds_nothing_of_another(tmp_path):
     names = [f"{one} {two}" for one in FIRST for two in SECOND]
     assert len(names) == 50

@@ -74,6 +74,7 @@ def test_what_cannot_be_compared_is_said_and_the_next_is_answered(panel, before,
     assert panel.bridge is not None
 
 
+@pytest.mark.long
 def test_a_measure_of_every_account_is_drawn_or_refused_in_a_sentence(desk):
     panel, drawn = hk.what_changed(desk, as_of=OCTOBER, before=SEPTEMBER), 0
     for account, marketplace in where_i_stand_model.list_accounts(desk):

@@ -63,7 +63,7 @@ def test_a_pull_gives_the_same_scores_as_the_same_files_by_hand(tmp_path, clock)
     check_same_scores(tmp_path / "pulled", tmp_path / "by_hand", 30)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_sellers_in_two_regions_and_five_marketplaces_have_the_same_scores_as_by_hand(tmp_path, clock):
     service = make_service(clock, small_agency())
     results = pull_from(tmp_path, Store(tmp_path / "pulled"), service, clock)

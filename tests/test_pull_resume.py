@@ -118,7 +118,7 @@ KILLS = int(os.environ.get("KILLS", "6"))
 """How many runs are killed (KILLS=20 takes some minutes)."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pull_that_is_killed_at_random_moments_gives_the_same_store(tmp_path):
     """A run that ends before its moment comes is compared, and the next one begins with an empty store."""
     rng, file = Random(22), write_accounts(tmp_path, SELLERS)

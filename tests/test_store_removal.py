@@ -202,7 +202,7 @@ def pages_of(store: Store, out: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pages_after_an_undone_import_are_byte_for_byte_those_of_a_store_that_never_had_it(tmp_path):
     pages = []
     for name in ("never", "undone"):
