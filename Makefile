@@ -16,7 +16,7 @@ help:
 	@echo "make report   import data/sample and print a monthly report for every account"
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make test     check the code and run the quick tests (minutes)"
-	@echo "make test-slow  run the slow tests: kills, clusters, object storage, long fuzzing"
+	@echo "make test-slow  run the slow tests: kills, clusters, object storage, long fuzzing (SLOW=paths: only these)"
 	@echo "make test-long  run the tests that other tests show on a smaller scale: before a release"
 	@echo "make lint     ruff and mypy alone"
 	@echo "make coverage run the quick tests and show which lines they reach"
@@ -133,7 +133,7 @@ docs: $(READY)
 test-slow: $(READY)
 	@$(RUN) tests/browser/find_chromium.py
 	@echo "== Slow tests"
-	@$(RUN) -m pytest -n 3 --dist loadfile -m "slow and not long"
+	@$(RUN) -m pytest -n 3 --dist loadfile -m "slow and not long" $(SLOW)
 
 test-long: $(READY)
 	@$(RUN) tests/browser/find_chromium.py

@@ -116,7 +116,8 @@ def test_a_failed_run_shows_no_page_of_an_earlier_one(printing, tmp_path):
     left = sorted(path.name for path in printed.index.parent.iterdir())
     beside = [
         "paper-moth_us.html", "paper-moth_us.json", "paper-moth_us.manifest.json", "paper-moth_us_orders.csv",
-        "paper-moth_us_orders_order-defect-rate-seller.csv", "paper-moth_us_orders_valid-tracking-rate-seller.csv",
+        "paper-moth_us_orders_order-defect-rate-seller.csv", "paper-moth_us_orders_order-defect-rate-seller.xlsx",
+        "paper-moth_us_orders_valid-tracking-rate-seller.csv", "paper-moth_us_orders_valid-tracking-rate-seller.xlsx",
     ]  # fmt: skip
     assert left == ["index.html", "paper-moth_us.failed.ipynb", *beside, "vega.js"]
     assert (

@@ -210,7 +210,9 @@ def test_one_layout_takes_the_place_of_the_other(desk, tmp_path):
         "paper-moth_us.html",
         "paper-moth_us_orders.csv",
         "paper-moth_us_orders_order-defect-rate-seller.csv",
+        "paper-moth_us_orders_order-defect-rate-seller.xlsx",
         "paper-moth_us_orders_valid-tracking-rate-seller.csv",
+        "paper-moth_us_orders_valid-tracking-rate-seller.xlsx",
     }
     links = Links(one.index).found
     assert {"paper-moth_us/paper-moth_us.html", "clearbrook-bath_us.html"} <= set(links)
@@ -262,7 +264,9 @@ def test_the_command_makes_separate_folders(sample_store, tmp_path):
         "paper-moth_us.html",
         "paper-moth_us_orders.csv",
         "paper-moth_us_orders_order-defect-rate-seller.csv",
+        "paper-moth_us_orders_order-defect-rate-seller.xlsx",
         "paper-moth_us_orders_valid-tracking-rate-seller.csv",
+        "paper-moth_us_orders_valid-tracking-rate-seller.xlsx",
         "vega.js",
     }
     shutil.rmtree(made / "paper-moth_us")

@@ -12,6 +12,7 @@ from healthkit.analysis.order_details import DETAIL_COLUMNS, add_details
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.order_list import ListView
 from healthkit.panels.where_i_stand_model import Question
+from healthkit.panels.where_i_stand_panel import where_i_stand
 from healthkit.schema.tables import records
 from tests.builders.sample import DAY
 
@@ -60,9 +61,11 @@ def test_no_order_has_no_details_and_still_the_columns(desk):
 
 
 def test_a_list_saved_from_the_panel_holds_the_orders_of_its_measure_with_plain_titles(desk):
+    panel = where_i_stand(desk, "birchway-crafts", DAY)
+    panel.measure.value = ("late_shipment_rate", "seller")
     question = Question("birchway-crafts", "US", "late_shipment_rate", "seller", 30, DAY)
     answer = where_i_stand_model.answer_question(desk, question)
-    text = where_i_stand_model.list_orders_at_fault(answer).csv(ListView())
+    text = panel.listing.csv(ListView())
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     view = desk.account("birchway-crafts")
     orders = view.orders_at_fault(answer.score)

@@ -71,6 +71,8 @@ TABLE: dict[str, list[Step]] = {
         ["--month", MONTH, "--data", "{store}", "--out", "{reports}", "--only-changed"],
         ["--month", MONTH, "--data", "{store}", "--out", "{reports}", "--work", "{home}/work", "--self-contained"],
         ["--month", MONTH, "--data", "{store}", "--out", "{reports}", "--separate"],
+        ["--as-of", DAY, "--data", "{store}", "--out", "{reports}"],
+        ["--month", MONTH, "--data", "{store}", "--out", "{reports}", "--package", "--mail"],
         ["--month", MONTH, "--data", "{store}", "--out", "{reports}"],
     ],
     "check": [["--month", MONTH, "--data", "{store}"]],
@@ -81,9 +83,15 @@ TABLE: dict[str, list[Step]] = {
     "outlook": [["--as-of", DAY, "--data", "{store}"]],
     "whatif": [[*ASKED, "--scenario", "{scenario}"]],
     "due": [["--as-of", DAY, "--data", "{store}"]],
+    "todo": [["--as-of", DAY, "--data", "{store}"]],
+    "event add": [[ACCOUNT, "2026-10-10", "new carrier", "--data", "{store}"]],
+    "event list": [["--data", "{store}"]],
+    "event effect": [["--as-of", DAY, "--data", "{store}"]],
+    "event remove": [[ACCOUNT, "2026-10-10", "--data", "{store}"]],
     "rules": [["--on", DAY, "--marketplace", "US"]],
     "doctor": [["--data", "{store}"], ["--check", "--data", "{store}"], ["--account", ACCOUNT, "--data", "{store}"]],
     "lab": [[]],
+    "dashboard": [["--data", "{store}"]],
     "store versions": [["--data", "{store}"]],
     "store check": [["--data", "{store}"]],
     "store compact": [["--data", "{store}"], Places.age, ["--data", "{store}"]],
@@ -184,7 +192,7 @@ def places(tmp_path, monkeypatch) -> Places:
     monkeypatch.setenv("TMPDIR", str(made.temporary))
     monkeypatch.setattr("tempfile.tempdir", str(made.temporary))
     monkeypatch.setenv("XDG_CACHE_HOME", str(made.cache))
-    monkeypatch.setattr(report_commands.subprocess, "call", lambda command: 0)
+    monkeypatch.setattr(report_commands.subprocess, "call", lambda command, **how: 0)
     return made
 
 

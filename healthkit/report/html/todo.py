@@ -42,11 +42,22 @@ def what_to_do(report: MonthlyReport) -> HtmlBlock:
     return HtmlBlock(html)
 
 
+def _likely_sentence(row: TodoRow) -> str:
+    """Return what is likely without the action, for one whose best case is told; else ""."""
+    names_best_case = row.likely and row.kind not in ("due", "file")
+    return outlook_text.as_it_goes_on_sentence(row.likely) if names_best_case else ""
+
+
+def _sentence(row: TodoRow) -> str:
+    """Return one row in a summary: what to do, what it brings, and what is likely without it."""
+    step = todo_text.step_sentence(row.action, row.measure, row.orders_phrase, row.until, row.brings)
+    return " ".join(filter(None, (step, _likely_sentence(row))))
+
+
 def _row_cells(row: TodoRow) -> dict[str, Any]:
     """Return one row as template values."""
     ids = [(one.order_id, one.link) for one in row.first_orders]
-    names_best_case = row.likely and row.kind not in ("due", "file")
-    likely = outlook_text.as_it_goes_on_sentence(row.likely) if names_best_case else ""
+    likely = _likely_sentence(row)
     brings = labels.capitalise_first("; ".join(filter(None, (row.brings, row.past))))
     return {
         "action": row.action,
@@ -61,10 +72,7 @@ def summary_line(report: MonthlyReport) -> list[list[str]]:
     """Return what to do as a pair of heading and text for summaries; empty if there is nothing to do."""
     rows = rows_of_report(report)
     shown = todo_list.leading_rows(rows, MAX_ROWS)
-    steps = [
-        f"{place}. {todo_text.step_sentence(row.action, row.measure, row.orders_phrase, row.until, row.brings)}"
-        for place, row in enumerate(shown, 1)
-    ]
+    steps = [f"{place}. {_sentence(row)}" for place, row in enumerate(shown, 1)]
     more = todo_text.more_phrase(len(rows) - len(shown))
     return (
         [[todo_text.HEADING, " ".join([*steps, *([f"{labels.capitalise_first(more)}."] if more else [])])]]
