@@ -87,9 +87,9 @@ def test_what_workers_read_stands_beside_the_store_for_this_user_alone(cluster, 
     seen = []
     write = batch.monthly_batch.snapshot.write_snapshot
 
-    def spy(store, names, counts, folder):
+    def spy(store, names, counts, folder, *more):
         seen.append((folder.parent.parent, stat.S_IMODE(folder.parent.stat().st_mode), counts.parent.parent))
-        write(store, names, counts, folder)
+        write(store, names, counts, folder, *more)
 
     monkeypatch.setattr(batch.monthly_batch.snapshot, "write_snapshot", spy)
     store, work = sample_store.resolve(), tmp_path / "work"
