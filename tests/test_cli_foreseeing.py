@@ -119,16 +119,16 @@ def test_a_scenario_in_words_says_the_difference(run):
 def test_steps_are_given_in_a_line_each_with_their_days_and_simulated(run, desk, defects):
     line = "stop_selling: {sku: LH-READ, since: 2026-11-02, until: 2026-12-31}"
     idle = "volume: {by: 20%, since: 2027-08-01}"
-    told = json.loads(run("whatif", *DEFECTS, "--step", line, "--step", idle, "--format", "json").stdout)
+    answer = json.loads(run("whatif", *DEFECTS, "--step", line, "--step", idle, "--format", "json").stdout)
     view = desk.account("lantern-hill-lighting")
     steps = [{"stop_selling": {"sku": "LH-READ", "since": "2026-11-02", "until": "2026-12-31"}}]
     after, before = view.simulate_scenario(defects, steps, draws=1_000), view.simulate(defects, draws=1_000)
     for side, futures in (("before", before), ("after", after)):
-        seen = told[side]["simulated"]
+        seen = answer[side]["simulated"]
         assert seen["chance_off_target"]["2026-11-30"] == futures.chance_off(date(2026, 11, 30))
         assert seen["back_on_by_tenth"]["5"] == futures.back_on_by_tenth[5].isoformat()
     assert after.back_on_by_tenth[5] < before.back_on_by_tenth[5]
-    assert told["steps_without_effect"] == [2]
+    assert answer["steps_without_effect"] == [2]
     shown = " ".join(run("whatif", *DEFECTS, "--step", line, "--step", idle).stdout.split())
     assert "With the scenario: likely back between" in shown
     assert "This step changes nothing: 20% more orders from 1 August 2027." in shown

@@ -96,9 +96,9 @@ def receiver():
 
 def test_check_sends_what_it_prints(run, sample_store, receiver):
     pytest.importorskip("apprise")
-    asked = ("check", "--month", MONTH, "--account", "birchway-crafts", "--data", sample_store)
-    plain = run(*asked)
-    shown = run(*asked, "--notify", f"json://127.0.0.1:{receiver.server_port}/")
+    command = ("check", "--month", MONTH, "--account", "birchway-crafts", "--data", sample_store)
+    plain = run(*command)
+    shown = run(*command, "--notify", f"json://127.0.0.1:{receiver.server_port}/")
     assert (shown.exit_code, shown.stdout) == (plain.exit_code, plain.stdout)
     [got] = receiver.got
     assert got["title"] == "Account health, October 2026: 1 account needs a look"

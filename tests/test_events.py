@@ -192,17 +192,17 @@ def test_the_commands_add_list_and_remove(with_events, run, tmp_path):
 
 
 def test_the_effects_are_a_table_csv_and_json(with_events, run):
-    asked = "event", "effect", "--as-of", DAY, "--data", with_events
-    table = run(*asked).stdout
+    command = "event", "effect", "--as-of", DAY, "--data", with_events
+    table = run(*command).stdout
     assert "20 September (printer <b>replaced</b>)" in table
     assert "Every order is judged at the same age" in table
-    header, *rows = run(*asked, "--format", "csv").stdout.splitlines()
+    header, *rows = run(*command, "--format", "csv").stdout.splitlines()
     assert header.startswith("account,marketplace,day,notes,metric,channel,window,side,target,verdict")
     late = [row.split(",") for row in rows if ",late_shipment_rate," in row]
     assert [(row[2], row[9]) for row in late] == [("2026-09-20", "helped"), ("2026-07-20", "too few")]
-    assert run(*asked, "--format", "json").stdout.count('"verdict"') == len(rows) > len(late)
-    assert run(*asked, "--account", "other").stdout.startswith("No events.")
-    assert run(*asked, "--account", "nobody").exit_code == 1
+    assert run(*command, "--format", "json").stdout.count('"verdict"') == len(rows) > len(late)
+    assert run(*command, "--account", "other").stdout.startswith("No events.")
+    assert run(*command, "--account", "nobody").exit_code == 1
 
 
 def test_the_page_marks_the_events_and_tells_their_effect(workspace):
@@ -211,8 +211,8 @@ def test_the_page_marks_the_events_and_tells_their_effect(workspace):
     assert "<b>1: since </b><b>20 July (new warehouse)</b>: 25.0% before, " in block.html
     assert "2: since </b><b>20 September (printer &lt;b&gt;replaced&lt;/b&gt;)</b>" in block.html
     assert "1: new warehouse" in str(block.charts)
-    told = sum(len(str(line)) for row in measures.measures(report)[:1] for line in event_lines(report, row))
-    assert 0 < told < 1_500
+    characters = sum(len(str(line)) for row in measures.measures(report)[:1] for line in event_lines(report, row))
+    assert 0 < characters < 1_500
 
 
 def test_a_page_is_made_again_when_the_events_of_its_account_change(with_events):

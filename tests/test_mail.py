@@ -98,10 +98,10 @@ def test_a_package_too_large_to_attach_is_linked_or_refused(write, monkeypatch):
     refused = write()
     assert refused.written == []
     assert "too large to attach" in refused.problems[0]
-    [ready] = write(replace(SETTINGS, link="https://files.agency.example/october/")).written
+    [ready] = write(replace(SETTINGS, link="https://share.agency.example/october/")).written
     message = email.message_from_bytes(ready.path.read_bytes(), policy=email.policy.default)
     assert list(message.iter_attachments()) == []
-    address = "https://files.agency.example/october/harbor.zip"
+    address = "https://share.agency.example/october/harbor.zip"
     assert address in message.get_body(("plain",)).get_content()
     assert f'<a href="{address}"' in message.get_body(("html",)).get_content()
 
@@ -134,9 +134,9 @@ def test_a_mail_is_sent_once_and_again_only_if_asked(write, tmp_path, server, pa
     assert mail.send_mails(tmp_path, more, settings).sent == ["Sent: harbor to two@harbor.example."]
     assert server.mails[-1][0] == ["two@harbor.example"]
     assert OWNER not in email.message_from_bytes(server.mails[-1][1])["To"]
-    asked = mail.send_mails(tmp_path, more, settings, resend=True)
-    assert asked.sent == [f"Sent: harbor to {OWNER} and two@harbor.example."]
-    assert [note.split(":")[0] for note in asked.notes] == ["Sent again", "Sent again"]
+    result = mail.send_mails(tmp_path, more, settings, resend=True)
+    assert result.sent == [f"Sent: harbor to {OWNER} and two@harbor.example."]
+    assert [note.split(":")[0] for note in result.notes] == ["Sent again", "Sent again"]
 
 
 def test_a_failed_send_is_told_and_may_be_tried_again(write, tmp_path, server):

@@ -130,12 +130,12 @@ def test_rules_print_the_pages_that_they_judge(place, printing):
 
 
 def test_another_policy_file_and_other_rules_in_it_print_all(place, printing):
-    mine = place / "mine.yaml"
-    mine.write_bytes(find_policy_files()[POLICY].read_bytes())
-    assert printing(Workspace(place / "store", str(mine)))[1] == PAGES
-    mine.write_bytes(mine.read_bytes() + b"# One more row.\n")
-    assert printing(Workspace(place / "store", str(mine)))[1] == PAGES
-    assert printing(Workspace(place / "store", str(mine)))[1] == set()
+    own_rules = place / "own_rules.yaml"
+    own_rules.write_bytes(find_policy_files()[POLICY].read_bytes())
+    assert printing(Workspace(place / "store", str(own_rules)))[1] == PAGES
+    own_rules.write_bytes(own_rules.read_bytes() + b"# One more row.\n")
+    assert printing(Workspace(place / "store", str(own_rules)))[1] == PAGES
+    assert printing(Workspace(place / "store", str(own_rules)))[1] == set()
 
 
 def test_an_option_or_the_template_prints_all(place, printing, template, tmp_path):

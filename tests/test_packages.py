@@ -37,8 +37,8 @@ def test_no_two_accounts_share_a_package():
 def test_only_current_pages_are_packed_and_nothing_of_the_user_is_lost(desk, tmp_path, threads):
     good = page_template(tmp_path / "t.ipynb")
     bad = page_template(tmp_path / "bad.ipynb", before="if account == 'paper-moth': raise ValueError('not today')")
-    asked = {"accounts": PAIR, "out": tmp_path, "executor": threads, "package": True}
-    made = batch.generate_reports(desk, MONTH, template=good, **asked)
+    options = {"accounts": PAIR, "out": tmp_path, "executor": threads, "package": True}
+    made = batch.generate_reports(desk, MONTH, template=good, **options)
     assert (made.failures, made.package_errors, made.notes) == ([], [], [])
     folder = made.index.parent
     packed = {package.account: package.path.read_bytes() for package in made.packages}
@@ -46,12 +46,12 @@ def test_only_current_pages_are_packed_and_nothing_of_the_user_is_lost(desk, tmp
     # The same again gives the same; an edited package is moved aside, and an edited page is not packed.
     (folder / "packages" / "paper-moth.zip").write_bytes(b"mine")
     (folder / "clearbrook-bath_us" / "offer.txt").write_text("mine")
-    again = batch.generate_reports(desk, MONTH, template=good, only_changed=True, **asked)
+    again = batch.generate_reports(desk, MONTH, template=good, only_changed=True, **options)
     assert {package.account: package.path.read_bytes() for package in again.packages} == packed
     assert (folder / "packages" / "paper-moth.zip.bak-1").read_bytes() == b"mine"
     assert any("paper-moth.zip.bak-1" in note for note in again.notes)
     # A run that fails leaves no package that passes for one of today.
-    failed = batch.generate_reports(desk, MONTH, template=bad, **asked)
+    failed = batch.generate_reports(desk, MONTH, template=bad, **options)
     assert [one.account for one in failed.failures] == ["paper-moth"]
     assert [package.account for package in failed.packages] == ["clearbrook-bath"]
     [told] = failed.package_errors

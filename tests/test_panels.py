@@ -271,10 +271,10 @@ def test_what_is_no_window_is_told_in_a_sentence(panel, text, problem):
 
 
 def test_scores_take_any_number_of_windows(desk):
-    asked = desk.score(OCTOBER, "birchway-crafts", window=[7, 60, 7], metrics=["late_shipment_rate"])
+    wanted = desk.score(OCTOBER, "birchway-crafts", window=[7, 60, 7], metrics=["late_shipment_rate"])
     single = [desk.score(OCTOBER, "birchway-crafts", window=days, metrics=["late_shipment_rate"]) for days in (7, 60)]
     columns = ["window", "counted", "at_fault", "status"]
-    pd.testing.assert_frame_equal(asked[columns], pd.concat(single, ignore_index=True)[columns])
+    pd.testing.assert_frame_equal(wanted[columns], pd.concat(single, ignore_index=True)[columns])
     with pytest.raises(hk.metrics.scores.ScoreError, match="at least 1 day, not 0"):
         desk.score(OCTOBER, window=[7, 0])
     with pytest.raises(hk.metrics.scores.ScoreError, match="No window given"):

@@ -206,10 +206,10 @@ def test_a_csv_holds_the_view_and_no_formula():
     held = OrderList(rows, heads, lambda listed, many: f"{listed} of {many}", 2026, "x.csv")
     text = held.csv(ListView("order_id"))
     assert text.startswith("\ufeff")
-    told = list(csv.DictReader(io.StringIO(text[1:])))
-    assert list(told[0]) == ["Order", "Cause", "Clock day", "Known", "Leaves on"]
-    assert [row["Order"] for row in told] == ["111-1", "'=cmd()"]
-    assert (told[0]["Leaves on"], told[0]["Cause"]) == ("2026-11-02", "Shipped late")
+    saved = list(csv.DictReader(io.StringIO(text[1:])))
+    assert list(saved[0]) == ["Order", "Cause", "Clock day", "Known", "Leaves on"]
+    assert [row["Order"] for row in saved] == ["111-1", "'=cmd()"]
+    assert (saved[0]["Leaves on"], saved[0]["Cause"]) == ("2026-11-02", "Shipped late")
     assert len(list(csv.DictReader(io.StringIO(held.csv(ListView(find="111")))))) == 1
 
 
@@ -268,12 +268,12 @@ def test_every_list_that_is_saved_names_product_carrier_and_place(desk, make):
         panel.cause_sliders["shipped_late"].value = 50
     rows = panel.listing.saved_rows(ListView())
     view = desk.account("birchway-crafts")
-    told = view.add_order_details(panel.listing.orders)
-    assert len(rows) == len(told) > 0
+    orders = view.add_order_details(panel.listing.orders)
+    assert len(rows) == len(orders) > 0
     for name, title in (("sku", "SKU"), ("product", "Product"), ("carrier", "Carrier"), ("country", "Country")):
-        assert told[name].notna().any() == (title in rows)
+        assert orders[name].notna().any() == (title in rows)
     assert {"SKU", "Product"} <= set(rows)
-    assert rows["SKU"].tolist() == told["sku"].tolist()
+    assert rows["SKU"].tolist() == orders["sku"].tolist()
 
 
 def test_the_marketplace_s_own_figures_are_drawn_where_asked_for(desk):

@@ -114,9 +114,9 @@ def test_orders_are_ticked_a_product_is_picked_and_days_are_set(desk, panel):
     days = {"since": date(2026, 11, 2), "until": date(2026, 12, 31)}
     steps = [{"cleared": {"orders": won}}, {"stop_selling": {"sku": "LH-READ"} | days}]
     assert panel.scenario == steps
-    held, futures = view.what_if(row, steps), view.simulate_scenario(row, steps, draws=SIMULATION_DRAWS)
-    assert panel.answer.after["at_fault"] == held.after["at_fault"] == row["at_fault"] - 3
-    phrase = likely_return_phrase(futures, held.calendar_after, OCTOBER.year)
+    result, futures = view.what_if(row, steps), view.simulate_scenario(row, steps, draws=SIMULATION_DRAWS)
+    assert panel.answer.after["at_fault"] == result.after["at_fault"] == row["at_fault"] - 3
+    phrase = likely_return_phrase(futures, result.calendar_after, OCTOBER.year)
     assert f"With the scenario: {phrase}." in panel.finding
     assert sorted(panel.orders_saved["order_id"]) == sorted(won)
 

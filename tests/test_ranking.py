@@ -175,12 +175,12 @@ def test_a_harm_is_the_same_after_it_was_written_as_json(desk):
 
 
 def test_index_panel_check_and_summary_name_the_same_first_account_and_why(desk, sample_store, printed, run):
-    held = portfolio_model.rank_accounts(desk, DAY)
-    first = held["account"].iloc[0]
+    ranked = portfolio_model.rank_accounts(desk, DAY)
+    first = ranked["account"].iloc[0]
     index = printed.index.read_text(encoding="utf-8")
     table = re.findall(r'class="x-account"><a href="[^"]+">([^<]+)</a>', index)
-    assert table == list(held["account"].drop_duplicates())
-    reason = held["reason"].iloc[0]
+    assert table == list(ranked["account"].drop_duplicates())
+    reason = ranked["reason"].iloc[0]
     assert f"<b>{first}</b> has the largest expected harm: {reason}." in index
     checked = run("check", "--month", MONTH, "--data", sample_store).output.splitlines()
     assert checked[-1].endswith(reason) or any(line.endswith(reason) for line in checked)

@@ -121,7 +121,7 @@ def order_by_order(late, row, fitted, edits, draws):
     days = NOW + np.arange(AHEAD + 1)
     names, shares = scenario_futures.causes_by_delay(edits)
     up_to = fitted.delays.cumsum()
-    held = pd.Series(late.exposure["counted"].to_numpy(), index=day_numbers(late.exposure["clock_day"]))
+    orders_of_day = pd.Series(late.exposure["counted"].to_numpy(), index=day_numbers(late.exposure["clock_day"]))
     faults = late.faults
     bad = pd.Series(1, index=day_numbers(faults["clock_day"])).groupby(level=0).sum()
     counted, at_fault = ({name: np.zeros((draws, days.size)) for name in FATES} for _ in range(2))
@@ -144,7 +144,7 @@ def order_by_order(late, row, fitted, edits, draws):
     for future in range(draws):
         for clock in range(NOW - lag - window - 1, NOW + AHEAD + 1):
             is_new = clock > NOW
-            clean = rng.poisson(PER_DAY) if is_new else int(held.get(clock, 0)) - int(bad.get(clock, 0))
+            clean = rng.poisson(PER_DAY) if is_new else int(orders_of_day.get(clock, 0)) - int(bad.get(clock, 0))
             more = rng.poisson(PER_DAY) if 10 <= clock - NOW <= 25 else 0
             for number in range(clean + more):
                 order = draw(clock, is_new, number >= clean)

@@ -301,8 +301,8 @@ def test_what_was_bought_is_the_first_line_of_each_order(store):
     ]
     store.add([taken("a", orders=[{}, {"order_id": "o2"}], items=lines)])
     items = store.ledger().items.filter(nw.col("marketplace") == "US")
-    held = order_details.products_of_orders(items, ["o2", "o1", "o9"]).astype(object)
-    assert held.where(held.notna(), None).to_numpy().tolist() == [["o1", "s1", "Screen"], ["o2", "s3", None]]
+    products = order_details.products_of_orders(items, ["o2", "o1", "o9"]).astype(object)
+    assert products.where(products.notna(), None).to_numpy().tolist() == [["o1", "s1", "Screen"], ["o2", "s3", None]]
 
 
 def test_coverage_reaches_as_far_as_the_files_of_the_orders(store):

@@ -161,8 +161,8 @@ MADE_POLICY = made_policy([ODR, LATE, ANSWERS])
 
 def todo_of(rows, policy=MADE_POLICY, as_of=AS_OF, account="acme", catalogue=US, files_end=None):
     """What to do in a made account, by our count alone."""
-    held = ledger(rows)
-    counts = count_orders(held, policy.rules)
+    tables_of_account = ledger(rows)
+    counts = count_orders(tables_of_account, policy.rules)
     scored = scores.score(counts, policy, as_of)
     scored = scored[scored["account"] == account].reset_index(drop=True)
     verdict = verdicts.judge_account(policy.rules, tables.records(scored), [], as_of, (account, "US"))
@@ -171,7 +171,7 @@ def todo_of(rows, policy=MADE_POLICY, as_of=AS_OF, account="acme", catalogue=US,
         (row["metric"], row["channel"], int(row["window"])): rolloff.roll_off_calendar(counts, policy, row)
         for _, row in failing.iterrows()
     }
-    return find_todo(verdict, counts, policy, scored, calendars, held, catalogue, files_end or as_of)
+    return find_todo(verdict, counts, policy, scored, calendars, tables_of_account, catalogue, files_end or as_of)
 
 
 def items_of(todo, metric):
@@ -247,10 +247,11 @@ def test_what_waits_is_named_with_its_own_last_day_and_only_while_the_files_tell
             due("far", AS_OF + timedelta(3)), due("fulfilled by Amazon", AS_OF, channel="amazon"),
         ],
         "contacts": [
-            about(None, contact_id=name, kind="message", received_at=instant((asked - START).days), received_on=asked,
-                  due_24h_on=asked + timedelta(1), due_48h_on=asked + timedelta(2), answered_at=None,
+            about(None, contact_id=name, kind="message", received_at=instant((asked_on - START).days),
+                  received_on=asked_on,
+                  due_24h_on=asked_on + timedelta(1), due_48h_on=asked_on + timedelta(2), answered_at=None,
                   answered_on=answered, excused_on=None, outcome=None, assumed=None)
-            for name, asked, answered in (
+            for name, asked_on, answered in (
                 ("m1", AS_OF, None), ("m2", AS_OF - timedelta(1), None), ("m3", AS_OF - timedelta(2), None),
                 ("m4", AS_OF, AS_OF), ("m5", AS_OF - timedelta(1), AS_OF + timedelta(1)),
             )
@@ -324,10 +325,10 @@ def test_what_an_action_brings_is_what_a_count_without_its_orders_gives(seed):
     for rows, account, measure in random_todos(seed):
         for item in clearing(measure):
             edited = without(rows, [one.order_id for one in item.first_orders], item.action.causes)
-            said = recount(edited, account, measure.channel)
-            assert (item.then.counted, item.then.at_fault) == said, (account, item.action.id)
+            recounted = recount(edited, account, measure.channel)
+            assert (item.then.counted, item.then.at_fault) == recounted, (account, item.action.id)
             if item.needed is not None:
-                assert SMALL.target.is_met(*said)
+                assert SMALL.target.is_met(*recounted)
             seen += 1
     assert seen
 
@@ -354,8 +355,8 @@ def test_no_smaller_set_of_orders_would_do(seed):
         for item in clearing(measure):
             saved = [one.order_id for one in item.orders if one.is_saved]
             for fewer in combinations(saved, item.needed - 1) if item.needed else ():
-                said = recount(without(rows, fewer, item.action.causes), account, measure.channel)
-                assert not SMALL.target.is_met(*said)
+                recounted = recount(without(rows, fewer, item.action.causes), account, measure.channel)
+                assert not SMALL.target.is_met(*recounted)
 
 
 @SEEDS
@@ -367,8 +368,8 @@ def test_all_actions_together_are_worked_out_where_none_is_enough_alone(seed):
         for item in measure.items:
             if item.action.kind == "clear":
                 edited = without(edited, [one.order_id for one in item.orders], item.action.causes)
-        said = recount(edited, account, measure.channel)
-        assert (measure.together.counted, measure.together.at_fault) == said
+        recounted = recount(edited, account, measure.channel)
+        assert (measure.together.counted, measure.together.at_fault) == recounted
         assert all(item.needed is None for item in measure.items)
 
 
@@ -391,9 +392,9 @@ def test_actions_that_are_enough_come_first_the_smallest_set_on_top(seed):
 def test_a_figure_of_the_marketplace_that_decides_brings_nothing_that_is_not_known(code):
     """Amazon says 9 of 100; the files name two orders: what these bring cannot be worked out."""
     rows = claims(date(2026, 6, 20), date(2026, 6, 21))
-    held = ledger(rows)
+    tables_of_account = ledger(rows)
     policy = made_policy([ODR])
-    counts = count_orders(held, policy.rules)
+    counts = count_orders(tables_of_account, policy.rules)
     scored = scores.score(counts, policy, AS_OF)
     scored = scored[scored["channel"] == "seller"].reset_index(drop=True)
     [ours] = tables.records(scored)
@@ -406,7 +407,7 @@ def test_a_figure_of_the_marketplace_that_decides_brings_nothing_that_is_not_kno
         policy,
         scored,
         {("order_defect_rate", "seller", 60): calendar},
-        held,
+        tables_of_account,
         load_actions(code),
         AS_OF,
     )

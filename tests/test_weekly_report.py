@@ -64,15 +64,15 @@ def test_files_that_end_before_the_week_make_no_page(desk):
 
 
 def test_a_week_has_a_folder_of_its_own_and_leaves_the_month_as_it_was(desk, tmp_path, threads):
-    asked = {
+    options = {
         "accounts": [ACCOUNT],
         "out": tmp_path,
         "executor": threads,
         "template": page_template(tmp_path / "t.ipynb"),
     }
-    month = batch.generate_reports(desk, MONTH, **asked).index.parent
+    month = batch.generate_reports(desk, MONTH, **options).index.parent
     before = {path: path.read_bytes() for path in month.iterdir() if path.is_file()}
-    week = batch.generate_reports(desk, DAY, **asked)
+    week = batch.generate_reports(desk, DAY, **options)
     assert week.failures == []
     assert {path: path.read_bytes() for path in before} == before
     assert week.index == tmp_path / DAY / "index.html"
@@ -80,7 +80,7 @@ def test_a_week_has_a_folder_of_its_own_and_leaves_the_month_as_it_was(desk, tmp
     manifest = json.loads((folder / f"paper-moth_us{MANIFEST_SUFFIX}").read_text(encoding="utf-8"))
     assert manifest["inputs"]["parameters"]["as_of"] == DAY
     assert f"<title>Account health, {DAY}</title>" in week.index.read_text(encoding="utf-8")
-    assert batch.generate_reports(desk, DAY, only_changed=True, **asked).skipped == 1
+    assert batch.generate_reports(desk, DAY, only_changed=True, **options).skipped == 1
     # A page of the month in the folder of the week is not taken for one of the week.
     for path in month.glob("paper-moth_us*"):
         (folder / path.name).write_bytes(path.read_bytes())

@@ -461,9 +461,9 @@ def test_a_count_gives_way_to_violations_told_one_by_one_and_the_newest_count_st
         violation("other", "V-3", "2026-09-12", "2026-10-12"),
         violation("other", "V-4", "2026-09-12", "2026-11-02"),
     ])  # fmt: skip
-    held = model._violations_by_category(rows, AS_OF, AS_OF.replace(day=1)).set_index("category")
-    assert held["open"].to_dict() == {"listing": 1, "other": 1, "safety": 0}
-    assert held["resolved"].to_dict() == {"listing": 0, "other": 1, "safety": 0}
+    violations = model._violations_by_category(rows, AS_OF, AS_OF.replace(day=1)).set_index("category")
+    assert violations["open"].to_dict() == {"listing": 1, "other": 1, "safety": 0}
+    assert violations["resolved"].to_dict() == {"listing": 0, "other": 1, "safety": 0}
     week = model._violations_by_category(rows, AS_OF, AS_OF - timedelta(days=6)).set_index("category")
     assert week["resolved"].to_dict() == {"listing": 0, "other": 0, "safety": 0}
 

@@ -60,8 +60,8 @@ def test_a_table_that_is_too_long_is_refused_with_what_to_do(monkeypatch):
 
 
 def test_a_command_writes_its_rows_as_a_workbook(desk, sample_store, run):
-    asked = "scores", "--as-of", DAY, "--account", "birchway-crafts", "--data", sample_store, "--format", "xlsx"
-    answer = run(*asked)
+    command = "scores", "--as-of", DAY, "--account", "birchway-crafts", "--data", sample_store, "--format", "xlsx"
+    answer = run(*command)
     assert answer.exit_code == 0
     header, *rows = read_back(answer.stdout_bytes)
     scores = records(desk.score(DAY, "birchway-crafts"))

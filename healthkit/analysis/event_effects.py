@@ -249,12 +249,12 @@ class _CountsByAge:
         """
         possible = np.flatnonzero(delays >= MIN_SHARE_KNOWN)
         event = int(day_numbers([day])[0]) - self.first
-        told = []
+        precision = []
         for age in possible:
             mature = self.counted[: max(0, self.last_day - age + 1 - self.first), age]
             before, after = float(mature[:event].sum()), float(mature[event:].sum())
-            told.append(delays[age] * before * after / (before + after) if before and after else 0.0)
-        return int(possible[int(np.argmax(told))])
+            precision.append(delays[age] * before * after / (before + after) if before and after else 0.0)
+        return int(possible[int(np.argmax(precision))])
 
     def design_effect(self, first: date, end: date, age: int, variation: float) -> float:
         """Return by how much the variance of the faults exceeds that of independent ones.

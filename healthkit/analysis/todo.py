@@ -343,20 +343,21 @@ def _waiting_days(ledger: Ledger, verdict: AccountVerdict, rule: Rule, waiting: 
         return
     if waiting == "messages":
         rows = ledger.contacts.filter(of_account & (nw.col("kind") == "message"))
-        hours, name, asked, ended = rule.basis.option("within_hours", 24), "contact_id", "received_on", "excused_on"
+        hours = rule.basis.option("within_hours", 24)
+        id_column, asked_on, ended_on = "contact_id", "received_on", "excused_on"
     else:
         rows, hours = ledger.returns.filter(of_account), 48
-        name, asked, ended = "return_id", "requested_on", "cleared_on"
-    for row in records(_open_on(rows, verdict.as_of, asked, ended)):
+        id_column, asked_on, ended_on = "return_id", "requested_on", "cleared_on"
+    for row in records(_open_on(rows, verdict.as_of, asked_on, ended_on)):
         if waiting == "messages" or row["answered_on"] is not None or row["decision"] is None:
-            yield row[name], row[f"due_{hours}h_on"]
+            yield row[id_column], row[f"due_{hours}h_on"]
 
 
-def _open_on(rows: Frame, as_of: date, asked: str, ended: str) -> pd.DataFrame:
+def _open_on(rows: Frame, as_of: date, asked_on: str, ended_on: str) -> pd.DataFrame:
     """Return messages or requests that were asked by a day and neither answered nor ended by then."""
-    table = collect_to_pandas(rows.filter(nw.col(asked) <= nw.lit(as_of)))
+    table = collect_to_pandas(rows.filter(nw.col(asked_on) <= nw.lit(as_of)))
     day = pd.Timestamp(as_of)
     is_open = pd.Series(True, index=table.index)
-    for name in ("answered_on", ended):
+    for name in ("answered_on", ended_on):
         is_open &= ~(pd.to_datetime(table[name]) <= day)
     return table[is_open]

@@ -93,7 +93,7 @@ def account_todo(
         if key in failing:
             with suppress(OutlookError):
                 calendars[key] = view.calendar(row)
-                futures[key] = view.simulate(row, draws=draws)
+                futures[key] = view.simulate(row, draws=draws, bands=False)
     todo = view.todo(as_of, verdict=verdict, scored=scored, calendars=calendars)
     return todo_rows(todo, verdict, calendars, futures)
 

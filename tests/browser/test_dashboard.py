@@ -56,12 +56,12 @@ def opened(offline_chromium, address):
         context = offline_chromium.new_context(**looks)
         contexts.append(context)
         page, home = context.new_page(), address.partition("?")[0]
-        page.said, page.asked = [], []
-        page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.console_lines, page.requests_elsewhere = [], []
+        page.on("console", lambda message: page.console_lines.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page.console_lines.append(str(error)))
         context.route(
             lambda url: not url.startswith((home, "data:", "blob:")),
-            lambda route: (page.asked.append(route.request.url), route.abort()),
+            lambda route: (page.requests_elsewhere.append(route.request.url), route.abort()),
         )
         page.goto(url, timeout=60_000)
         return page
@@ -80,7 +80,7 @@ def test_the_four_panels_stand_on_one_page_that_asks_nobody(opened, width, colou
     assert "hk.setup" not in page.content()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert violations(page, "body") == []
-    assert (page.said, page.asked) == ([], [])
+    assert (page.console_lines, page.requests_elsewhere) == ([], [])
 
 
 def test_a_panel_answers_a_key(opened):

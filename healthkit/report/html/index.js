@@ -19,8 +19,8 @@ for (const table of document.querySelectorAll('table.ix')) {
     });
     const known = bars.some(Boolean);
     const paths = known ? [...bars.map((d, n) => [d, COLOURS[n]]), [`M0 ${HEIGHT - LIMIT}H52`, 'limit']] : [[`M0 ${HEIGHT}H52`, 'none']];
-    const said = known ? `${off} of ${weeks.length} weeks off target` : 'no data';
-    return `<svg viewBox="0 0 52 25" width="52" height="25" role="img" aria-label="${name}: ${said}">${
+    const label = known ? `${off} of ${weeks.length} weeks off target` : 'no data';
+    return `<svg viewBox="0 0 52 25" width="52" height="25" role="img" aria-label="${name}: ${label}">${
       paths.filter(([d]) => d).map(([d, kind]) => `<path d="${d}" class="h-${kind}"/>`).join('')}</svg>`;
   };
   const safe = (words) => words.replace(/[&<"]/g, (one) => `&#${one.charCodeAt(0)};`);

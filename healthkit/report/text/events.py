@@ -101,8 +101,10 @@ def event_lines(
         name = event_name(event.day, event.note, year)
         effect = by_day.get(event.day)
         is_first_of_day = all(other.day != event.day for other in events[: number - 1])
-        told = effect is not None and event.day in newest and is_first_of_day
-        lines.append((mark, Strong(name), ": " + effect_phrase(effect, clock) if effect is not None and told else "."))
+        if effect is not None and event.day in newest and is_first_of_day:
+            lines.append((mark, Strong(name), f": {effect_phrase(effect, clock)}"))
+        else:
+            lines.append((mark, Strong(name), "."))
     return lines
 
 

@@ -55,8 +55,8 @@ def how_to_open(package: str, pages: Sequence[str], link: str = "") -> str:
 
     >>> how_to_open("harbor.zip", ["harbor_us.html"])
     'The attached file harbor.zip holds the report. Unpack it, then open harbor_us.html in a browser; it needs no network.'
-    >>> how_to_open("harbor.zip", ["harbor_us.html", "harbor_ca.html"], "https://files.example/harbor.zip")
-    'The report is too large for a mail: https://files.example/harbor.zip. Unpack it, then open harbor_us.html and harbor_ca.html in a browser; it needs no network.'
+    >>> how_to_open("harbor.zip", ["harbor_us.html", "harbor_ca.html"], "https://share.example/harbor.zip")
+    'The report is too large for a mail: https://share.example/harbor.zip. Unpack it, then open harbor_us.html and harbor_ca.html in a browser; it needs no network.'
     """  # noqa: E501 - the sentences
     where = f"The report is too large for a mail: {link}." if link else f"The attached file {package} holds the report."
     return f"{where} Unpack it, then open {join_words(list(pages))} in a browser; it needs no network."
