@@ -241,3 +241,9 @@ def test_without_reports_the_table_is_empty_and_whole():
     table = reported_scores.reported_scores(held(orders=[]), DAY)
     assert list(table.columns) == list(tables.SCORES.columns)
     assert table.empty
+
+
+@pytest.mark.parametrize(("before", "longer"), [("short history", True), ("incomplete", True), ("on target", False)])
+def test_a_row_that_begins_after_an_unknown_day_says_at_least(before, longer):
+    one = find_streak(history("on target", before, "off target", "off target"), RULE)
+    assert (one.days, one.may_be_longer) == (2, longer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -383,3 +384,18 @@ def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(store,
     assert len(orders(Store(store.folder))) == 120
     with pytest.raises(StoreError, match="were purged"):
         orders(pinned)
+
+
+def test_packages_mails_and_summaries_of_a_purged_account_are_named(tmp_path):
+    month = tmp_path / "2026-10"
+    made = [
+        "petit_de/petit_de.html", "petit_fr.html", "packages/petit.zip", "mail/petit.eml", "summaries/petit_de.txt",
+        "packages/petite.zip", "other_de.html",
+    ]  # fmt: skip
+    for name in made:
+        (month / name).parent.mkdir(parents=True, exist_ok=True)
+        (month / name).write_text("x")
+    for account, marketplace in (("petit", "DE"), ("petit", "FR"), ("other", "DE")):
+        data = month / f"{account}_{marketplace.lower()}.json"
+        data.write_text(json.dumps({"account": account, "marketplace": marketplace, "as_of": "2026-10-20"}))
+    assert removal.find_pages(["petit"], [tmp_path]) == sorted(month / name for name in made[:5])

@@ -411,6 +411,7 @@ def _build_index(
         made=made,
         tags=tags,
         rates=rates,
+        ended=len(model.accounts_ended_before(workspace, month)),
     )
     report_folder = _drop_unusable_rows(portfolio, report_folder)
     notes = [

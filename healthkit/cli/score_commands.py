@@ -284,6 +284,7 @@ def due(
         )  # fmt: skip
     late = int((rows["days_left"] < 0).sum())
     print_wide(*([table] if len(rows) else []), account_text.waiting_orders_sentence(len(rows), late, ahead, as_of))
+    _warn_of_early_ends(workspace, as_of, account)
     with ErrorReporter():
         ledger = workspace.store.ledger(account)
         for name, orders in hk.due_orders.count_waiting_without_ship_by(ledger, as_of).items():

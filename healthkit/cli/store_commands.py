@@ -239,7 +239,7 @@ def _print_left_files(purge_result: hk.store.PurgeResult, pages: list[Path], rep
         print_line(f"{files} in the folders of its tables are not the store's, and were left:")
         _print_first(map(str, purge_result.files_left))
     if pages:
-        print_line("Printed pages of it were left. Delete them with the files beside them, and print the index again:")
+        print_line("What was printed of it was left. Delete it with the files beside it, and print the index again:")
         _print_first(map(str, pages))
     else:
         print_line(f"No page of it lies in {reports}.")

@@ -214,6 +214,8 @@ JUDGED_STATUSES = ("off target", "at risk", "on target")
 """The statuses that result from comparing counts with a target, worst first."""
 UNJUDGED_STATUSES = ("cannot be judged", "short history", "incomplete", "no data")
 """The statuses of a measure that has a target and cannot be judged because files are missing."""
+UNKNOWN_STATUSES = ("cannot be judged", "short history", "incomplete")
+"""The statuses of a measure with orders of which the imported files do not tell enough to judge it."""
 
 
 def worst_first_key(status: str, is_advisory: bool = False, share_used: float | None = None) -> tuple[int, bool, float]:

@@ -395,7 +395,7 @@ def _worst_windows(rows: pd.DataFrame) -> pd.DataFrame:
 def _streaks(view: AccountView, scored: pd.DataFrame, daily: pd.DataFrame) -> Iterator[tuple[MeasureKey, Streak]]:
     """Yield the streak off target of each judged measure, limited to the daily history of the report."""
     row_positions = daily.groupby(["metric", "channel"], sort=False).indices
-    days, off = day_numbers(daily["as_of"]), (daily["status"] == "off target").to_numpy()
+    days, statuses = day_numbers(daily["as_of"]), daily["status"].to_numpy()
     windows = daily["window"].to_numpy()
     for _, row in scored[scored["status"].isin(["off target", "at risk", "on target"])].iterrows():
         rule = view.rule(row)
@@ -403,7 +403,7 @@ def _streaks(view: AccountView, scored: pd.DataFrame, daily: pd.DataFrame) -> It
         # A rule with a fallback can change its window from day to day; these rows are one measure.
         positions = positions if rule.fallback else positions[windows[positions] == row["window"]]
         if len(positions):
-            yield _measure_key(row), find_streak_in_days(days[positions], off[positions], rule)
+            yield _measure_key(row), find_streak_in_days(days[positions], statuses[positions], rule)
 
 
 def _reported_figures(view: AccountView, days: list[date]) -> pd.DataFrame:

@@ -61,18 +61,30 @@ def _report_folders(report_folders: Iterable[Path]) -> list[Path]:
     ]
 
 
-def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> list[Path]:
-    """Find the HTML pages of the given accounts in the given folders of reports.
+FOLDERS_MADE_OF_PAGES = ("packages", "mail", "summaries")
+"""Folders beside pages that hold what was made of them for clients."""
 
-    The JSON file beside each page names its account.
+
+def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> list[Path]:
+    """Find the HTML pages of the given accounts in the given folders of reports, and what was made of them.
+
+    The JSON file beside each page, or beside the folder of a page that can be sent on its own, names its account.
+    Packages, mails and summaries are found by their name in the folders beside it.
     """
-    found = []
+    found: set[Path] = set()
     for path in sorted({file for folder in report_folders if folder.is_dir() for file in folder.rglob("*.json")}):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        page = path.with_suffix(".html")
-        if isinstance(content, dict) and content.get("account") in accounts and "as_of" in content and page.is_file():
-            found.append(page)
-    return found
+        if not isinstance(content, dict) or content.get("account") not in accounts or "as_of" not in content:
+            continue
+        own_folder = path.with_suffix("")
+        account_stem = path.stem.removesuffix(f"_{str(content.get('marketplace', '')).lower()}")
+        copies = (path.parent / name for name in FOLDERS_MADE_OF_PAGES)
+        found.update(page for page in (path.with_suffix(".html"), own_folder / f"{path.stem}.html") if page.is_file())
+        found.update(
+            file for folder in copies if folder.is_dir()
+            for file in folder.iterdir() if file.stem in (path.stem, account_stem)
+        )  # fmt: skip
+    return sorted(found)

@@ -20,7 +20,7 @@ from healthkit.analysis.verdicts import (
     add_report_days,
     judge_account,
 )
-from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
+from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES, UNKNOWN_STATUSES
 from healthkit.report.text import account as account_text
 from healthkit.report.text import figures, labels, reasons, sentences
 from healthkit.report.text import reconciliation as reconciliation_text
@@ -469,14 +469,18 @@ def count_leaving_orders(faults: pd.DataFrame, as_of: date) -> LeavingOrders | N
     return LeavingOrders(sum(value <= by for value in days), len(days), by, min(days))
 
 
-def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int]:
-    """Return the first day of the current streak off target (None if none), its length and the number of days shown."""
+def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int, bool]:
+    """Return the first day of the current streak off target (None if none), its length, and the number of days shown.
+
+    The last value says whether the day before the streak could not be judged, so that it may be longer.
+    """
     rows = daily.sort_values("as_of")
     states = list(zip(rows["as_of"], rows["status"], strict=True))
     run = 0
     while run < len(states) and states[-1 - run][1] == "off target":
         run += 1
-    return (as_date(states[-run][0]) if run else None), run, len(states)
+    may_be_longer = 0 < run < len(states) and states[-1 - run][1] in UNKNOWN_STATUSES
+    return (as_date(states[-run][0]) if run else None), run, len(states), may_be_longer
 
 
 def measure_calendar(report: MonthlyReport, row: Measure) -> Any:

@@ -36,7 +36,8 @@ class PortfolioPage:
     report: account, reason, what to do, and optionally the path of its notebook, the path of the page of an earlier run
     and the data version of that page. `notes` are sentences on the output folder, shown last. `data` describes the
     version of the data, and `made` the time of generation. `tags` are those of each account in `accounts.yaml`, and
-    `rates` convert its sales to one currency.
+    `rates` convert its sales to one currency. `ended` is the number of accounts and marketplaces without a page because
+    their files end before the period.
     """
 
     month: str
@@ -47,6 +48,7 @@ class PortfolioPage:
     made: str = ""
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rates: Rates | None = None
+    ended: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -130,6 +132,12 @@ def _capped_share(share: float | None) -> float | None:
     return None if share is None else round(min(share, 10.0), 4)
 
 
+def _last_day_of_pages(accounts: list[dict[str, Any]], as_of: date) -> date:
+    """Return the newest day of the rows of an index: earlier than its own where all files end before it."""
+    days = [date.fromisoformat(row["as_of"]) for row in accounts if row.get("as_of")]
+    return min(as_of, max(days, default=as_of))
+
+
 def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     """Return the HTML block of the index: accounts sorted worst first, failed runs in a separate list."""
     accounts = measures.records(portfolio.rows)
@@ -140,10 +148,10 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     counts = {status: sum(row["status"] == status for row in accounts) for status in labels.STATUS_STYLES}
     html = render_template(
         "index.html.j2",
-        on=figures.format_long_day(portfolio.as_of, 0),
+        on=figures.format_long_day(_last_day_of_pages(accounts, portfolio.as_of), 0),
         accounts=figures.format_quantity(len(accounts) + len(portfolio.failures), "account"),
         where=labels.join_words(sorted({row["marketplace_title"] for row in accounts})),
-        sentences=_portfolio_sentences(accounts, counts, len(portfolio.failures), ranking),
+        sentences=_portfolio_sentences(accounts, counts, len(portfolio.failures), ranking, portfolio.ended),
         tally=[(n, labels.STATUS_STYLES[status]) for status, n in counts.items() if n],
         columns=list(columns.values()),
         rows=[_account_row(row, one, columns, portfolio) for row, one in zip(accounts, ranking.accounts, strict=True)],
@@ -193,11 +201,11 @@ def _standing_from_row(row: dict[str, Any]) -> MeasureStanding:
 
 
 def _portfolio_sentences(
-    accounts: list[dict[str, Any]], counts: dict[str, int], failed: int, ranking: Ranking
+    accounts: list[dict[str, Any]], counts: dict[str, int], failed: int, ranking: Ranking, ended: int
 ) -> list[tuple[str, Sentence]]:
     """Return three headed sentences on all accounts: how many are off target, the first one, and what to do first."""
     wrong = portfolio_text.accounts_off_target_sentence(
-        counts["off target"], counts["at risk"], counts["cannot be judged"], counts["on target"], failed
+        counts["off target"], counts["at risk"], counts["cannot be judged"], counts["on target"], failed, ended
     )
     headed_sentences = [("What is wrong", wrong)]
     worst = accounts[0] if ranking.first is not None else None

@@ -184,16 +184,22 @@ def uncovered_measures_sentence(measures: Iterable[tuple[str, str]], company: st
     >>> uncovered_measures_sentence([("late_response_rate", "contacts_not_imported"), ("average_response_time", "contacts_not_imported"),
     ...           ("policy_violations", "violations_not_imported")])
     'No file tells of late answers and time to answer (a file of buyer messages would), nor of policy violations (a violations file or Amazon’s performance report would).'
+    >>> uncovered_measures_sentence([("valid_tracking_rate", "")])
+    'No file tells of Valid Tracking Rate.'
     """  # noqa: E501 - the sentence
     files_by_evidence = AMAZON_EVIDENCE_FILES if company == AMAZON else EVIDENCE_FILES
     labels_by_files: dict[str, list[str]] = {}
     for metric_id, missing in measures:
-        files = [files_by_evidence.get(one.removesuffix("_not_imported"), one) for one in missing.split("+")]
+        names = (one.removesuffix("_not_imported") for one in missing.split("+") if one)
+        files = [files_by_evidence.get(name, name) for name in names]
         labels_of_files = labels_by_files.setdefault(join_words(list(dict.fromkeys(files))), [])
         label = lowercase_first(metric_words(metric_id, company).label)
         if label not in labels_of_files:
             labels_of_files.append(label)
-    clauses = [f"{join_words(labels)} ({files} would)" for files, labels in labels_by_files.items()]
+    clauses = [
+        f"{join_words(labels)} ({files} would)" if files else join_words(labels)
+        for files, labels in labels_by_files.items()
+    ]
     return f"No file tells of {', nor of '.join(clauses)}." if clauses else ""
 
 
@@ -273,11 +279,11 @@ def waiting_orders_sentence(orders: int, late: int, days_ahead: int, as_of: date
     `orders` are due within `days_ahead` days of `as_of`.
 
     >>> waiting_orders_sentence(7, 2, 2, date(2026, 11, 1)), waiting_orders_sentence(0, 0, 1, date(2026, 11, 1))
-    ('7 orders wait on 1 November 2026 and are due within 2 days; 2 of them are late already.', 'No order waits on 1 November 2026 that is due within 1 day.')
+    ('7 orders wait on 1 November 2026 and are due within 2 days; 2 of them are late already.', 'No order is known that waits on 1 November 2026 and is due within 1 day.')
     """  # noqa: E501 - two sentences
     span = format_quantity(days_ahead, "day")
     if not orders:
-        return f"No order waits on {format_long_day(as_of, 0)} that is due within {span}."
+        return f"No order is known that waits on {format_long_day(as_of, 0)} and is due within {span}."
     sentence = f"{format_quantity(orders)} {'waits' if orders == 1 else 'wait'} on {format_long_day(as_of, 0)} and "
     sentence += f"{'is' if orders == 1 else 'are'} due within {span}"
     return (

@@ -445,11 +445,14 @@ def goals_sentence(
     >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), ways, 2026)
     'To be on target on 30 November: 3 of these orders won, or 212 more clean orders in time.'
     >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), [], 2026, 0.88)
-    'On 30 November it is on target anyway, if nothing new goes wrong; the chance to be off target then is 88%.'
+    'The chance to be off target on 30 November is 88%; it is on target then if nothing new goes wrong.'
     """
     if not ways:
-        chance = "" if chance_off is None else f"; the chance to be off target then is {format_chance(chance_off)}"
-        return f"On {format_long_day(target_day, year)} it is on target anyway, if nothing new goes wrong{chance}."
+        day = format_long_day(target_day, year)
+        if chance_off is None:
+            return f"On {day} it is on target if nothing new goes wrong."
+        chance = f"The chance to be off target on {day} is {format_chance(chance_off)}"
+        return f"{chance}; it is on target then if nothing new goes wrong."
     return f"{goals_lead(target_day, as_of, year)} {', or '.join(ways)}."
 
 

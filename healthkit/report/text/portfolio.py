@@ -21,11 +21,17 @@ from healthkit.report.text.sentences import (
 )
 
 
-def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: int, failed: int) -> Sentence:
+def accounts_off_target_sentence(
+    off: int, risk: int, unjudged: int, on_target: int, failed: int, ended: int = 0
+) -> Sentence:
     """Return the first sentence of the index page: the number of accounts in each status.
+
+    `failed` runs have no page, nor have the `ended` accounts whose files end before the period of the index.
 
     >>> "".join(accounts_off_target_sentence(3, 4, 0, 13, 2))
     'Three accounts are off target and four are at risk. Two more have no report: their runs failed.'
+    >>> "".join(accounts_off_target_sentence(1, 0, 0, 0, 0, 2))
+    'One account is off target. Two more cannot be judged: their files end earlier.'
     >>> "".join(accounts_off_target_sentence(3, 0, 2, 13, 0))
     'Three accounts are off target; two cannot be judged.'
     >>> "".join(accounts_off_target_sentence(0, 0, 0, 1, 0)), "".join(accounts_off_target_sentence(0, 0, 1, 2, 0))
@@ -46,11 +52,14 @@ def accounts_off_target_sentence(off: int, risk: int, unjudged: int, on_target: 
             : 2 if unjudged_clause else 1
         ]
         rest = ", ".join([*states, *([unjudged_clause] if unjudged_clause else [])]) or "none can be judged yet"
-        parts = (Strong(f"No account is {'known to be ' if unjudged else ''}off target"), f": {rest}.")
+        parts = (Strong(f"No account is {'known to be ' if unjudged or ended else ''}off target"), f": {rest}.")
     if failed:
         single = failed == 1
         parts += (f" {capitalise_first(spell_number(failed))} more {'has' if single else 'have'} no report: "
                   f"{'its run' if single else 'their runs'} failed.",)  # fmt: skip
+    if ended:
+        whose = "its" if ended == 1 else "their"
+        parts += (f" {capitalise_first(spell_number(ended))} more cannot be judged: {whose} files end earlier.",)
     return parts
 
 

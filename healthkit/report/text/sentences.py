@@ -513,24 +513,34 @@ def chapter_lead(standing: MeasureStanding, clock: str, first: date, last: date,
 
 
 def rate_title(
-    standing: MeasureStanding, off_since: date | None, days_off_target: int, days_shown: int, year: int
+    standing: MeasureStanding,
+    off_since: date | None,
+    days_off_target: int,
+    days_shown: int,
+    may_be_longer: bool,
+    year: int,
 ) -> str:
     """Return the title of the chart of a rate: since when it is off target, or the used share of its target.
 
-    `days_shown` is the length of the chart.
+    `days_shown` is the length of the chart. `may_be_longer` says that the day before could not be judged.
 
     >>> defects = MeasureStanding("order_defect_rate", 2498, 31, "below", 0.01, -7)
-    >>> rate_title(defects, date(2026, 10, 14), 18, 120, 2026)
+    >>> rate_title(defects, date(2026, 10, 14), 18, 120, False, 2026)
     'Off target since 14 October, 18 days in a row'
-    >>> rate_title(defects, date(2026, 7, 4), 120, 120, 2026)
+    >>> rate_title(defects, date(2026, 7, 4), 120, 120, False, 2026)
     'Off target on every one of the last 120 days'
-    >>> rate_title(defects._replace(at_fault=22, share_used=0.8807), None, 0, 120, 2026)
+    >>> rate_title(defects, date(2026, 10, 17), 4, 120, True, 2026)
+    'Off target since 17 October or earlier, at least 4 days in a row'
+    >>> rate_title(defects._replace(at_fault=22, share_used=0.8807), None, 0, 120, False, 2026)
     'At risk at 0.88%: 88% of what the target allows is used up'
     """
     if off_since is None:
         return (
             f"At risk at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
         )
+    if may_be_longer:
+        days = format_quantity(days_off_target, "day")
+        return f"Off target since {format_long_day(off_since, year)} or earlier, at least {days} in a row"
     if days_off_target == 1:
         return f"Off target since {format_long_day(off_since, year)}, for one day"
     if days_off_target >= days_shown:
