@@ -33,6 +33,21 @@ def test_scores_as_json_are_the_scores_of_the_desk(run, sample_store):
     assert {row["as_of"] for row in rows} == {DAY}
 
 
+def test_windows_stand_side_by_side_each_as_it_is_alone(run, sample_store):
+    words = ("scores", "--as-of", DAY, "--account", "lantern-hill-lighting", "--data", sample_store)
+    alone = {days: json.loads(run(*words, "--window", days, "--format", "json").stdout) for days in (7, 45, 90)}
+    asked = [word for days in alone for word in ("--window", days)]
+    shown = run(*words, *asked).stdout.splitlines()
+    assert re.search(r"7 days +45 days +90 days", shown[0])
+    [place] = [place for place, line in enumerate(shown) if "Order Defect Rate" in line and "at least" not in line][:1]
+    rows = [next(row for row in rows if row["metric"] == "order_defect_rate") for rows in alone.values()]
+    figures = [f"{row['rate']:.2%} ({row['at_fault']:,} of {row['counted']:,})" for row in rows]
+    assert re.findall(r"[\d.]+% \([\d,]+ of [\d,]+\)", shown[place]) == figures
+    assert re.findall(r"[a-z]+ target", shown[place + 1]) == [row["status"] for row in rows]
+    listed = json.loads(run(*words, *asked, "--format", "json").stdout)
+    assert len(listed) == sum(map(len, alone.values())), "a row a window, as for one window alone"
+
+
 def test_scores_as_csv_hold_a_history_day_by_day(run, sample_store):
     shown = run(
         "scores", "--as-of", DAY, "--from", "2026-10-25", "--account", "paper-moth", "--format", "csv",

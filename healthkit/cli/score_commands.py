@@ -67,8 +67,10 @@ def scores(
     account: AccountsOption = None,
     policy: PolicyOption = None,
     window: Annotated[
-        int | None,
-        typer.Option(min=1, max=MAX_WINDOW, metavar="DAYS", help="Window, instead of the rule's."),
+        list[int] | None,
+        typer.Option(
+            min=1, max=MAX_WINDOW, metavar="DAYS", help="Window, instead of the rule's. Repeat it to compare windows."
+        ),
     ] = None,
     lag: Annotated[
         int | None,
@@ -88,7 +90,7 @@ def scores(
     days = as_of if from_ is None else days_between(from_, as_of)
     with ErrorReporter():
         workspace = open_workspace(data, policy, version)
-        options = {"window": window, "lag": lag, "hindsight": hindsight}
+        options = {"window": window or None, "lag": lag, "hindsight": hindsight}
         rows = _read_scores(workspace, case, days, account, options)
         needs_reasons = form is OutputFormat.table and days == as_of and not hindsight and not rows.empty
         unjudged = _unjudged_verdicts(workspace, as_of, account) if needs_reasons else {}
@@ -96,7 +98,9 @@ def scores(
         what = "figures of the marketplace's own" if case is Case.amazon else "orders"
         exit_with_error(no_orders_error(workspace, as_of, account, what))
     if not write_answer(form, rows):
-        _print_table(rows, _points_by_rule(workspace), unjudged, show_case=case is Case.all)
+        _print_table(
+            rows, _points_by_rule(workspace), unjudged, case is Case.all, side_by_side=len(set(window or ())) > 1
+        )
     _warn_of_early_ends(workspace, as_of, account)
     warn_of_unjudged_stores(workspace, account)
 
@@ -121,22 +125,16 @@ def _unjudged_verdicts(workspace: Any, as_of: date, accounts: list[str] | None) 
     }
 
 
-def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ...], Any], show_case: bool) -> None:
-    """Print SCORES as a table, then the assumptions and why enforced measures cannot be judged."""
-    whose = {"Whose": "left"} if show_case else {}
-    table = make_table({
-        "Account": "left", "As of": "left", **whose, "Measure": "long", "Window": "left", "Rate": "right",
-        "Count": "right", "Target": "left", "Status": "left", "Room left": "right",
-    })  # fmt: skip
-    names = account_labels(rows)
-    for row in rows.itertuples():
-        verdict = unjudged.get(measure_key(row))
-        has_no_orders = verdict is not None and verdict.reason.kind == "no orders"
-        cells = [names[row.account, row.marketplace], *_row_cells(row, points.get(row.rule), has_no_orders)]
-        case_cells = [CASE_LABELS[row.case]] if show_case else []
-        table.add_row(*cells[:2], *case_cells, *cells[2:], style="dim" if row.status == "no target" else None)
+def _print_table(
+    rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ...], Any], show_case: bool, side_by_side: bool
+) -> None:
+    """Print SCORES as a table, then the assumptions and why enforced measures cannot be judged.
+
+    With `side_by_side`, each window is a column and each measure a row.
+    """
+    make_rows = _rows_side_by_side if side_by_side else _rows_by_window
     print_wide(
-        table,
+        make_rows(rows, points, unjudged, show_case),
         *proxy_lines(rows["proxy"]),
         *(
             _unjudged_line(one)
@@ -144,6 +142,55 @@ def _print_table(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ..
             if one.is_enforced and one.reason.kind not in ("no orders", "too few")
         ),
     )
+
+
+def _rows_by_window(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ...], Any], show_case: bool) -> Any:
+    """Return a table with a line for each row of SCORES."""
+    whose = {"Whose": "left"} if show_case else {}
+    table = make_table({
+        "Account": "left", "As of": "left", **whose, "Measure": "long", "Window": "left", "Rate": "right",
+        "Count": "right", "Target": "left", "Status": "left", "Room left": "right",
+    })  # fmt: skip
+    names = account_labels(rows)
+    for row in rows.itertuples():
+        cells = [
+            names[row.account, row.marketplace],
+            *_row_cells(row, points.get(row.rule), _has_no_orders(row, unjudged)),
+        ]
+        case_cells = [CASE_LABELS[row.case]] if show_case else []
+        table.add_row(*cells[:2], *case_cells, *cells[2:], style="dim" if row.status == "no target" else None)
+    return table
+
+
+def _rows_side_by_side(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any, ...], Any], show_case: bool) -> Any:
+    """Return a table with a line for each measure and day, and the rate, count and status of each window beside it."""
+    whose = {"Whose": "left"} if show_case else {}
+    windows = sorted(set(rows["window"]))
+    headings = {figures.format_quantity(int(window), "day"): "left" for window in windows}
+    table = make_table({"Account": "left", "As of": "left", **whose, "Measure": "long", "Target": "left", **headings})
+    names = account_labels(rows)
+    keys = ["account", "marketplace", "case", "metric", "channel", "as_of"]
+    for (account, marketplace, case, metric, channel, day), group in rows.groupby(keys, sort=False, dropna=False):
+        cells, target = dict.fromkeys(windows, ""), ""
+        for row in group.itertuples():
+            rate, count, target = _figure_cells(row, points.get(row.rule), _has_no_orders(row, unjudged))
+            figure = " ".join(filter(None, (rate, f"({count})" if rate else count)))
+            cells[row.window] = f"{figure}\n{status_label(row.status)}"
+        proxy = " ≈ proxy" if group["proxy"].notna().any() else ""
+        label = labels.capitalise_first(
+            sentences.measure_phrase(metric, channel, company=labels.company_of(marketplace))
+        )
+        table.add_row(
+            names[account, marketplace], f"{day:%Y-%m-%d}", *([CASE_LABELS[case]] if show_case else []), label + proxy,
+            target, *cells.values(), style="dim" if set(group["status"]) == {"no target"} else None,
+        )  # fmt: skip
+    return table
+
+
+def _has_no_orders(row: Any, unjudged: dict[tuple[Any, ...], Any]) -> bool:
+    """Return whether a measure cannot be judged because no order is known, so that its count is 0."""
+    verdict = unjudged.get(measure_key(row))
+    return verdict is not None and verdict.reason.kind == "no orders"
 
 
 def _unjudged_line(verdict: Any) -> str:
