@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from healthkit.metrics import policy, scores
+from healthkit.metrics import counts, policy, scores
 from healthkit.metrics.counts import count_orders
 from healthkit.metrics.policy_files import load_policy
 from healthkit.schema import tables
@@ -130,7 +130,9 @@ def test_open_violations_and_averages_agree_with_the_oracle(seed):
 
 
 @pytest.mark.parametrize(("seed", "hindsight"), slow_after(2, [(n, n % 2 == 0) for n in range(8)]))
-def test_every_cell_of_a_history_agrees_with_the_oracle(seed, hindsight):
+def test_every_cell_of_a_history_agrees_with_the_oracle(seed, hindsight, monkeypatch):
+    if seed % 3 == 0:  # as a ledger too large for memory
+        monkeypatch.setattr(counts, "ROWS_IN_MEMORY", 0)
     days = [START + timedelta(days=number) for number in range(0, 100, 5)]
     assert differing(random_ledger(seed), RULES, sorted({*days, EVE, CHANGE}), hindsight) == []
 

@@ -21,6 +21,7 @@ the rules.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -87,6 +88,30 @@ def _metric(
     return register
 
 
+_MakeFrame = Callable[..., Frame]
+
+
+def _made_once(**options: Any) -> Callable[[_MakeFrame], _MakeFrame]:
+    """Return a decorator for functions of a ledger, a basis and texts, whose frame several metrics use.
+
+    The frame is made once for a ledger. `options` names the options of the basis that the function reads, with their
+    defaults: it gets no others.
+    """
+
+    def decorate(function: _MakeFrame) -> _MakeFrame:
+        @wraps(function)
+        def find(ledger: Ledger, basis: Basis, *texts: str) -> Frame:
+            read = Basis(basis.clock, tuple((name, basis.option(name, default)) for name, default in options.items()))
+            key = function.__name__, read, texts
+            if key not in ledger.derived_frames:
+                ledger.derived_frames[key] = function(ledger, read, *texts)
+            return ledger.derived_frames[key]
+
+        return find
+
+    return decorate
+
+
 # -- rows -------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +165,7 @@ def _unknown_rows(orders: Frame, until_day: str | None = None) -> Frame:
     return _counting_rows(dated.filter(_is_known("clock_day")), "known_on", until_day)
 
 
+@_made_once(include_cancelled=True, orders="any")
 def _placed_orders(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
     """Return the orders whose clock day is known, with `clock_day`, `placed_on`, `gone_on` and some columns.
 
@@ -191,6 +217,7 @@ def _of_whole_account(rows: Frame, row_id: str | nw.Expr, clock_day: str, gone_o
     )
 
 
+@_made_once(include_cancelled=True, orders="any")
 def _count_all_orders(ledger: Ledger, basis: Basis) -> Frame:
     """Return every order as counting from its clock day, until it is cancelled if the rule leaves those out."""
     return _counting_rows(_placed_orders(ledger, basis), "placed_on", "gone_on")
@@ -232,10 +259,15 @@ def _defect_fault_rows(ledger: Ledger, placed: Frame, kind: str) -> Frame:
     return _fault_rows(_join_placed_orders(defects, placed), kind, "known_on", "cleared_on", assumed="assumed")
 
 
+@_made_once(include_cancelled=True, orders="any")
+def _defect_faults_of_all_orders(ledger: Ledger, basis: Basis, kind: str) -> Frame:
+    """Return the defects of one kind of all orders as rows of `faults`."""
+    return _defect_fault_rows(ledger, _placed_orders(ledger, basis), kind)
+
+
 def _defect_rate(ledger: Ledger, basis: Basis, kind: str) -> CountedOrders:
     """Return all orders, at fault where they have a defect of one kind."""
-    placed = _placed_orders(ledger, basis)
-    return CountedOrders(_count_all_orders(ledger, basis), _defect_fault_rows(ledger, placed, kind))
+    return CountedOrders(_count_all_orders(ledger, basis), _defect_faults_of_all_orders(ledger, basis, kind))
 
 
 # -- Order Defect Rate and its parts ----------------------------------------------------------------------
@@ -259,10 +291,9 @@ def negative_feedback_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
     The marketplace's own list of orders with negative feedback has no days; an order on it is at fault until its rating
     is known.
     """
-    placed = _placed_orders(ledger, basis)
-    listed = _defect_fault_rows(ledger, placed, "negative_feedback")
+    listed = _defect_faults_of_all_orders(ledger, basis, "negative_feedback")
     listed = _replace_assumed(listed, ledger.feedback, "received_on")
-    rated = _negative_ratings(ledger, basis, placed)
+    rated = _negative_ratings(ledger, basis)
     return CountedOrders(_count_all_orders(ledger, basis), nw.concat([rated, listed]))
 
 
@@ -275,10 +306,11 @@ def negative_review_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
     placed = _placed_orders(ledger, basis)
     rated = ledger.feedback.group_by(ORDER_KEY).agg(nw.col("received_on").min())
     counting = _counting_rows(_join_placed_orders(rated, placed), "received_on")
-    return CountedOrders(counting, _negative_ratings(ledger, basis, placed))
+    return CountedOrders(counting, _negative_ratings(ledger, basis))
 
 
-def _negative_ratings(ledger: Ledger, basis: Basis, placed: Frame) -> Frame:
+@_made_once(include_cancelled=True, orders="any", negative_up_to=2)
+def _negative_ratings(ledger: Ledger, basis: Basis) -> Frame:
     """Return negative ratings as rows of `faults`, each until it is removed or replaced.
 
     `rank` orders the ratings of one order. A rating that arrived after a higher-ranked one never counts.
@@ -291,6 +323,7 @@ def _negative_ratings(ledger: Ledger, basis: Basis, placed: Frame) -> Frame:
     ratings = ratings.with_columns(removed_on=nw.min_horizontal("removed_on", "replaced_on"))
     counts = ~_is_known("removed_on") | (nw.col("removed_on") > nw.col("received_on"))
     negative = ratings.filter(counts & (nw.col("rating") <= basis.option("negative_up_to", 2)))
+    placed = _placed_orders(ledger, basis)
     return _fault_rows(_join_placed_orders(negative, placed), "negative_feedback", "received_on", "removed_on")
 
 
@@ -367,7 +400,7 @@ def cancellation_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
         at_fault = at_fault | ~_is_known("cancelled_by")
     blamed = _mark_assumed_canceller(cancelled.filter(at_fault))
     faults = _fault_rows(blamed, "cancelled", "cancelled_on", "restored_on", assumed="assumed")
-    listed = _defect_fault_rows(ledger, placed, "cancelled")
+    listed = _defect_faults_of_all_orders(ledger, basis, "cancelled")
     return CountedOrders(_counting_rows(placed, "placed_on"), nw.concat([faults, listed]))
 
 

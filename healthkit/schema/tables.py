@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -553,6 +554,11 @@ class Ledger:
     violations: Frame
     account_states: Frame
     coverage: Any = field(repr=False)
+
+    @cached_property
+    def derived_frames(self) -> dict[Any, Frame]:
+        """Frames made of these tables that several metrics use, by what they hold; see `metrics.definitions`."""
+        return {}
 
     def to_pandas(self, name: str) -> pd.DataFrame:
         """Return one raw table as a pandas frame, with days as timestamps.
