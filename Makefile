@@ -21,7 +21,7 @@ help:
 	@echo "make lint     ruff and mypy alone"
 	@echo "make coverage run the quick tests and show which lines they reach"
 	@echo "make docs     build the documentation and the API reference into build/docs (warnings are errors)"
-	@echo "make backtest compare past forecasts with what came (RAW=folder of raw files; default: the sample)"
+	@echo "make backtest compare past forecasts with what came, into docs/forecasts.md (RAW=folder, LEAST=orders, TITLE=heading)"
 	@echo "make bench-futures  how long simulated futures take"
 	@echo "make bench-ui how long a key press takes to a redrawn chart, beside the usual pattern"
 	@echo "make bench-window  how long a new window takes for the largest account of ten million orders"
@@ -67,7 +67,7 @@ sample: $(READY)
 	@$(RUN) data/make_sample.py
 
 backtest: $(READY)
-	@$(RUN) -m bench.backtest $(RAW)
+	@$(RUN) -m bench.backtest $(RAW) $(if $(LEAST),--least $(LEAST)) $(if $(TITLE),--title "$(TITLE)") --document docs/forecasts.md
 
 bench-ui: $(READY)
 	@$(RUN) -m bench.ui

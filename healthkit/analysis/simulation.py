@@ -381,9 +381,9 @@ def simulate_changes(
     for begin in range(0, draws, DRAWS_PER_BATCH):
         drawn = draw_changed_counts(inputs, fitted, min(DRAWS_PER_BATCH, draws - begin), rng, changes, tables)
         for place, (counted, at_fault) in enumerate(drawn):
-            off[place].append(_is_off_target(every[place].rule, counted, at_fault))
+            off[place].append(is_off_target(every[place].rule, counted, at_fault))
             if bands:
-                rates[place].append(_shown_rates(every[place].rule, counted, at_fault))
+                rates[place].append(shown_rates(every[place].rule, counted, at_fault))
     return [
         _summarise(
             replace(inputs, rule=one.rule, counted=one.counted, at_fault=one.at_fault),
@@ -421,7 +421,7 @@ def draw_changed_counts(
     What a change takes away is drawn out of the same orders and faults, and what it adds is drawn beside them.
     """
     days = inputs.counted.size
-    tables = _slots_by_week(inputs.slots, rng) if tables is None else tables
+    tables = _slots_by_week(inputs.slots, rng, fitted.mean_rate * draws) if tables is None else tables
     rate = rng.beta(fitted.at_fault, fitted.clean, draws)
     weeks = 1 + max((table.week for table in tables), default=0)
     level = rate[:, None] * np.exp(np.cumsum(rng.normal(-(WEEKLY_DRIFT**2) / 2, WEEKLY_DRIFT, (draws, weeks)), axis=1))
@@ -687,14 +687,14 @@ def _slots_by_week(slots: FaultSlots, rng: np.random.Generator, faults: float = 
     return made
 
 
-def _is_off_target(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+def is_off_target(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
     """Return where futures are off target, judged as `policy.judge` does."""
     assert rule.target is not None
     off = (counted > 0) & ~rule.target.is_met(counted, at_fault)
     return off if rule.minimum is None else off & (counted >= rule.minimum)
 
 
-def _shown_rates(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
+def shown_rates(rule: Rule, counted: np.ndarray, at_fault: np.ndarray) -> np.ndarray:
     """Return the shown rates; NaN where nothing counts."""
     assert rule.target is not None
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
@@ -726,7 +726,7 @@ def _summarise(
         as_of=inputs.as_of,
         draws=draws,
         seed=seed,
-        off_target_now=bool(_is_off_target(inputs.rule, inputs.counted[:1], inputs.at_fault[:1])[0]),
+        off_target_now=bool(is_off_target(inputs.rule, inputs.counted[:1], inputs.at_fault[:1])[0]),
         days=table,
         breach_chances={
             ahead: float(off[:, 1 : ahead + 1].any(axis=1).mean()) for ahead in (7, 30, 60) if ahead < days
