@@ -214,6 +214,93 @@ def test_an_order_that_is_won_leaves_and_the_other_orders_stay():
             assert set(again.calendar_after.orders["order_id"]) == set(held.orders["order_id"]) - {one}
 
 
+def won_on(rows, order, day):
+    """The ledger in which every claim and rating of an order is gone from a day on."""
+    ends = {"defects": "cleared_on", "feedback": "removed_on"}
+    changed = {
+        name: [row | ({field: day} if row["order_id"] == order and row[field] is None else {}) for row in rows[name]]
+        for name, field in ends.items()
+    }
+    return rows | changed
+
+
+@pytest.mark.parametrize("ahead", [1, 4, 12])
+def test_an_order_won_on_a_day_ahead_is_at_fault_until_the_day_before(ahead):
+    """The oracle looks at each day ahead with a ledger in which the claims of the order end on this day."""
+    day, seen = AS_OF + timedelta(days=ahead), 0
+    for seed in range(3):
+        for rows, counts, row, held in calendars(seed):
+            if held.rule.metric != "order_defect_rate":
+                continue
+            for order in held.orders["order_id"].iloc[::3]:
+                steps = what_if.parse_scenario([{"cleared": {"orders": [order], "since": day}}])
+                again = what_if.run_scenario(counts, POLICY, row, steps, days_ahead=30, new_orders=False)
+                then = won_on(known_then(rows, AS_OF), order, day)
+                for one in again.calendar_after.days.to_dict("records"):
+                    as_of = one["day"].date()
+                    judged = plain.judged(
+                        held.rule.metric, then, dict(held.rule.counting), held.rule.clock, as_of, False
+                    )
+                    said = plain.counts(judged, row["account"], row["channel"], as_of, held.window, held.rule.lag)
+                    assert said == (one["counted"], one["at_fault"])
+                assert again.after["at_fault"] == row["at_fault"], "today it is at fault still"
+                stays = held.orders.set_index("order_id").loc[order, "leaves_on"] > pd.Timestamp(day)
+                assert again.orders_saved["order_id"].tolist() == [order] * bool(stays)
+                seen += bool(stays)
+    assert seen > 2
+
+
+def test_one_cause_won_after_the_other_leaves_the_order_at_fault_between():
+    counts = steady(dict.fromkeys(range(7), 4), bad=(1, 2, 3))
+    counts = replace(counts, faults=counts.faults.assign(causes=["refund+chargeback", "refund", "chargeback"]))
+    row = row_of(scores.score(counts, STEADY, MONDAY), window=28)
+    first, second = MONDAY + timedelta(4), MONDAY + timedelta(9)
+
+    def at_fault(*steps):
+        parsed = what_if.parse_scenario([{"cleared": step} for step in steps])
+        days = what_if.run_scenario(counts, STEADY, row, parsed, new_orders=False).calendar_after.days
+        return days["at_fault"].iloc[:12].tolist()
+
+    refund = {"orders": ["o0", "o1"], "cause": "refund", "since": first}
+    chargeback = {"orders": ["o0"], "cause": "chargeback", "since": second}
+    assert row["at_fault"] == 3
+    assert at_fault(refund) == [3] * 4 + [2] * 8
+    assert at_fault(chargeback) == [3] * 12, "it is at fault for the refund"
+    # o1 is won on the fourth day, o0 on the ninth; o2 stays.
+    assert at_fault(refund, chargeback) == at_fault(chargeback, refund) == [3] * 4 + [2] * 5 + [1] * 3
+    again = what_if.run_scenario(
+        counts, STEADY, row, what_if.parse_scenario([{"cleared": refund}]), new_orders=False
+    ).calendar_after
+    assert again.orders.set_index("order_id")["at_fault"].to_dict() == {"o0": 1, "o1": 1, "o2": 1}
+
+
+def test_a_target_of_some_days_judges_these_and_the_rule_the_others():
+    tried = set()
+    for seed in range(3):
+        for _, counts, row, held in calendars(seed):
+            since, until = AS_OF + timedelta(3), AS_OF + timedelta(11)
+            steps = [
+                {"target": {"share": "5%", "since": since, "until": until}},
+                {"target": {"share": 1, "since": until}},
+            ]
+            again = what_if.run_scenario(
+                counts, POLICY, row, what_if.parse_scenario(steps), days_ahead=30, new_orders=False
+            )
+            off = []
+            for one in again.calendar_after.days.to_dict("records"):
+                day, n, k = one["day"].date(), one["counted"], one["at_fault"]
+                share = Fraction(1) if day >= until else Fraction(5, 100) if day >= since else held.rule.target.share
+                bad = n > 0 and (held.rule.minimum or 0) <= n and not Fraction(k, n) < share
+                assert (one["status"] == "off target") == bad, (day, n, k)
+                off.append(bad)
+                tried.add((share, bad))
+            back = next((place for place in range(len(off)) if not any(off[place:])), None)
+            expected = None if back is None else AS_OF + timedelta(back)
+            assert again.calendar_after.back_on == expected
+            assert (again.after["status"], again.after["target"]) == (row["status"], row["target"])
+    assert len(tried) > 3
+
+
 def test_unknown_orders_are_known_from_their_day_on():
     counts = steady({0: 4}, bad=(1,))
     late = counts.exposure.assign(until_day=pd.Timestamp(MONDAY))
@@ -263,7 +350,11 @@ BAD = [
     ([{"volume": {"by": "-140%"}}], "cannot be"),
     ([{"volume": {"by": "10%", "since": "2020-01-01"}}], "is past"),
     ([{"target": "140%"}], "no share"),
+    ([{"target": {"since": "2026-11-01"}}], "it holds share, since, until"),
+    ([{"target": {"share": "2%", "since": "2026-11-02", "until": "2026-11-01"}}], "until .* is before since"),
     ([{"window": 0}], "no number of days"),
+    ([{"window": {"days": 30, "since": "2026-11-01"}}], "every day, so it takes no since and no until"),
+    ([{"lag": {"days": 1, "until": "2026-11-01"}}], "every day, so it takes no since and no until"),
     ([{"stop_selling": {"sku": "X"}}], "AccountView.what_if"),
 ]  # fmt: skip
 

@@ -282,6 +282,7 @@ def test_a_step_that_changes_nothing_is_named_and_others_are_not(desk):
     measure = view.measure("order_defect_rate", AS_OF)
     gone = view.counts.faults
     gone = gone[(gone["metric"] == "order_defect_rate") & (gone["clock_day"] < "2026-08-01")]["order_id"].iloc[0]
+    there = view.calendar(measure).orders["order_id"].iloc[-1]
     nothing = [
         {"fewer": {"cause": "a_to_z_claim", "by": "50%", "since": "2027-09-01"}},
         {"fewer": {"cause": "a_to_z_claim", "by": "0%"}},
@@ -289,12 +290,18 @@ def test_a_step_that_changes_nothing_is_named_and_others_are_not(desk):
         {"volume": {"by": "20%", "since": "2027-06-01"}},
         {"stop_selling": {"sku": "LH-READ", "since": "2027-06-01"}},
         {"cleared": {"orders": [gone]}},
+        {"cleared": {"orders": [there], "since": "2027-01-15"}},
+        {"target": {"share": "2%", "since": "2027-06-01"}},
+        {"target": {"share": "2%", "until": "2026-10-30"}},
+        {"target": {"share": "1%", "since": "2026-11-20"}},
         {"window": int(measure["window"])},
     ]
     something = [
         {"fewer": {"cause": "a_to_z_claim", "by": "50%", "since": "2026-11-20", "until": "2026-11-21"}},
         {"volume": {"by": "20%", "since": "2026-11-20"}},
         {"stop_selling": {"sku": "LH-READ", "until": "2026-10-01"}},
+        {"cleared": {"orders": [there], "since": "2026-11-02"}},
+        {"target": {"share": "2%", "since": "2026-11-20", "until": "2026-11-20"}},
         {"target": "2%"},
         {"window": 30},
     ]
@@ -339,12 +346,44 @@ def test_stopped_products_go_together(desk):
     assert min(gone) > 0
 
 
+def test_an_order_won_on_a_day_ahead_is_gone_from_every_future_from_then_on(late, row, prepared):
+    inputs, fitted, edits = prepared
+    calendar = roll_off_calendar(late, US, row)
+    one = calendar.orders.iloc[-1]
+    leaves, since = (one["leaves_on"].date() - AS_OF).days, 6
+    steps = parse_scenario([{"cleared": {"orders": [one["order_id"]], "since": day(since)}}])
+    change = scenario_futures.input_change(edit_measure(edits.counts, row, steps, calendar), inputs, RATE)
+    plain, won = draw_changed_counts(inputs, fitted, 200, np.random.default_rng(5), [change])
+    assert (plain[0] == won[0]).all(), "the order itself still counts"
+    expected = [int(since <= ahead < leaves) for ahead in range(AHEAD + 1)]
+    assert ((plain[1] - won[1]) == expected).all()
+    assert since < leaves
+
+
+def test_a_target_of_some_days_judges_the_same_futures_on_these_days(late, row, prepared):
+    inputs, fitted, edits = prepared
+    calendar = roll_off_calendar(late, US, row)
+    steps = parse_scenario([{"target": {"share": "9%", "since": day(5), "until": day(20)}}])
+    change = scenario_futures.input_change(edit_measure(edits.counts, row, steps, calendar), inputs, RATE)
+    plain, dated = simulation.simulate_changes(inputs, fitted, [change], draws=400, seed=5)
+    whole = simulation.simulate_changes(
+        inputs, fitted, [change._replace(rule_changes=(), rule=change.rule_changes[0].rule)], draws=400, seed=5
+    )[1]
+    inside = slice(5, 21)
+    expected = plain.days["off"].to_numpy().copy()
+    expected[inside] = whole.days["off"].to_numpy()[inside]
+    np.testing.assert_array_equal(dated.days["off"], expected)
+    assert not np.array_equal(plain.days["off"][inside], expected[inside])
+    assert dated.off_target_now == plain.off_target_now
+
+
 @pytest.mark.parametrize(
     ("step", "why"),
     [
         ({"fewer": {"cause": "x", "by": "5%", "since": day(9), "until": day(8)}}, "until .* is before since"),
         ({"volume": {"by": "5%", "until": "soon"}}, "'soon' is not a day"),
-        ({"cleared": {"orders": ["o1"], "until": day(8)}}, "it holds cause, orders"),
+        ({"cleared": {"orders": ["o1"], "until": day(8)}}, "what is won stays won, so it takes no until"),
+        ({"cleared": {"orders": ["o1"], "by": "5%"}}, "it holds cause, orders, since"),
     ],
 )
 def test_days_that_cannot_be_are_refused(step, why):

@@ -32,6 +32,7 @@ from healthkit.analysis.streaks import Streak, find_streak
 from healthkit.analysis.todo import FAILING_STATUSES, Todo, find_todo
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.analysis.what_if import (
+    ScenarioEdits,
     ScenarioResult,
     ScenarioStep,
     apply_step,
@@ -297,10 +298,10 @@ class AccountView:
         `scenario` is as `parse_steps` takes it.
         """
         steps = self.parse_steps(scenario)
-        ledger = self.ledger if any(step.kind == "stop_selling" for step in steps) else None
         return run_scenario(
-            self.counts, self.policy, row, steps, ledger=ledger, days_ahead=days_ahead, new_orders=new_orders
-        )
+            self.counts, self.policy, row, steps, ledger=self._ledger_for(steps), days_ahead=days_ahead,
+            new_orders=new_orders,
+        )  # fmt: skip
 
     def simulate_scenario(
         self, row: pd.Series, scenario: Any, *, days_ahead: int = 90, draws: int = simulation.DRAWS, seed: int = 0
@@ -324,17 +325,27 @@ class AccountView:
     ) -> list[ScenarioForecast]:
         """Simulate a row of SCORES as it goes on and under each of some scenarios.
 
-        See `scenario_futures.forecast_scenarios`; `calendar` is the roll-off calendar of the row, if at hand.
+        See `scenario_futures.forecast_scenarios`; a scenario is as `parse_steps` takes it, or what its steps change
+        (`ScenarioResult.edits`). `calendar` is the roll-off calendar of the row, if at hand. Raises ScenarioError for a
+        step that cannot be applied.
         """
         as_of = row["as_of"].date()
-        parsed = [self.parse_steps(one) for one in scenarios]
         calendar = calendar or self.calendar(row)
-        needs_ledger = any(step.kind == "stop_selling" for steps in parsed for step in steps)
+        known = counts_known_on(self.counts, as_of)
+        edited = []
+        for one in scenarios:
+            if not isinstance(one, ScenarioEdits):
+                steps = self.parse_steps(one)
+                one = edit_measure(known, row, steps, calendar, self._ledger_for(steps))
+            edited.append(one)
         return forecast_scenarios(
-            simulation.forecaster(self.all_counts, as_of), self.policy, row, parsed, calendar,
-            self.counts, ledger=self.ledger if needs_ledger else None,
+            simulation.forecaster(self.all_counts, as_of), self.policy, row, edited, calendar, self.counts,
             days_ahead=days_ahead, draws=draws, seed=seed, bands=bands,
         )  # fmt: skip
+
+    def _ledger_for(self, steps: Iterable[ScenarioStep]) -> Ledger | None:
+        """Return the tables of the account if steps count its orders again, else None."""
+        return self.ledger if any(step.kind == "stop_selling" for step in steps) else None
 
     def strongest_steps(
         self, row: pd.Series, calendar: RollOffCalendar, *, draws: int = simulation.DRAWS, seed: int = 0

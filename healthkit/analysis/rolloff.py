@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,29 @@ class OutlookError(ValueError):
     """Raised if a measure cannot be forecast; the message says why."""
 
 
+class RuleChange(NamedTuple):
+    """Another rule from one day to another, both included; None leaves an end open."""
+
+    rule: Rule
+    since: date | None = None
+    until: date | None = None
+
+
+def rules_by_day(rule: Rule, changes: Sequence[RuleChange], first: date, days: int) -> list[tuple[Rule, slice]]:
+    """Return the rule of each stretch of days from `first` on; of changes on the same day the last one holds.
+
+    `days` is the number of days. Each slice selects the days of one rule among them.
+    """
+    place = np.full(days, -1)
+    for number, change in enumerate(changes):
+        begin = 0 if change.since is None else max(0, (change.since - first).days)
+        end = days if change.until is None else max(0, (change.until - first).days + 1)
+        place[begin:end] = number
+    edges = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), days]
+    rules = [rule, *(change.rule for change in changes)]
+    return [(rules[place[begin] + 1], slice(begin, end)) for begin, end in pairwise(edges) if days]
+
+
 @dataclass(frozen=True)
 class RollOffCalendar:
     """A forecast of one measure for each day from the as-of day on, if no new faults occur.
@@ -34,7 +59,8 @@ class RollOffCalendar:
     `days` has day, counted, at_fault, rate, status, headroom, enters, leaves: how many at fault enter or leave the
     window on that day. `orders` has one row per order at fault now or later: order_id, causes, clock_day, known_on,
     enters_on, leaves_on, at_fault. `back_on` is the first day from which the measure stays on target: the as-of day
-    itself where it is on target now and stays so, None where the last day is off target.
+    itself where it is on target now and stays so, None where the last day is off target. `rule` judges the as-of day,
+    and every other on which none of `rule_changes` holds.
     """
 
     account: str
@@ -48,6 +74,12 @@ class RollOffCalendar:
     days: pd.DataFrame
     orders: pd.DataFrame
     back_on: date | None
+    rule_changes: tuple[RuleChange, ...] = ()
+
+    @property
+    def rules_by_day(self) -> list[tuple[Rule, slice]]:
+        """The rule of each stretch of days (see the function of this name)."""
+        return rules_by_day(self.rule, self.rule_changes, self.as_of, len(self.days))
 
     @property
     def last_day(self) -> date:
@@ -88,13 +120,16 @@ def roll_off_calendar(
     new_orders: bool = True,
     volume_changes: Sequence[VolumeChange] = (),
     pace_counts: Counts | None = None,
+    rule_changes: Sequence[RuleChange] = (),
+    holds_coming_changes: bool = False,
 ) -> RollOffCalendar:
     """Return the roll-off calendar of a row of SCORES: its counts and its status on each day ahead.
 
     It starts from what was known on the day of the row. It covers `days_ahead` days, and always reaches the day on
     which the last order known now has left the window. The rule of the row judges every day. New orders are expected as
-    lately (in `pace_counts`, by default in `counts`), under the given changes of their volume. Raises OutlookError for
-    a row that is not a rate, or without a target.
+    lately (in `pace_counts`, by default in `counts`), under the given changes of their volume. With
+    `holds_coming_changes`, the counts are those known on the day with what a scenario changes later. Raises
+    OutlookError for a row that is not a rate, or without a target.
     """
     rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
     if pd.isna(row["rate"]) and row["counted"]:
@@ -103,9 +138,8 @@ def roll_off_calendar(
         raise OutlookError(f"{row['metric']} is not held against a target, so there is no day on which it is back.")
     as_of, window = row["as_of"].date(), int(row["window"])
     lag = (row["as_of"] - row["last_day"]).days
-    intervals = select_intervals(
-        counts_known_on(counts, as_of), rule, row["account"], row["marketplace"], row["channel"]
-    )
+    known = counts if holds_coming_changes else counts_known_on(counts, as_of)
+    intervals = select_intervals(known, rule, row["account"], row["marketplace"], row["channel"])
     reach = max(
         MIN_DAYS_AHEAD if days_ahead is None else days_ahead, _days_until_all_left(intervals, as_of, window, lag)
     )
@@ -120,10 +154,14 @@ def roll_off_calendar(
         new = fit_arrivals(usual.counting_intervals, as_of).expected_until(int(numbers[-1]))
         more = expected_counts(new.scale_volume(volume_changes), numbers, window, lag)
         counted = counted + np.rint(more).astype(np.int64)
-    days = _calendar_days(rule, numbers, counted, at_fault, intervals.fault_intervals, window, lag)
+    rules = rules_by_day(rule, rule_changes, as_of, numbers.size)
+    days = _calendar_days(rules, numbers, counted, at_fault, intervals.fault_intervals, window, lag)
     orders = _orders_at_fault(intervals, numbers[0], window, lag)
     where = (row["account"], row["marketplace"], row["channel"])
-    return RollOffCalendar(*where, rule, window, lag, as_of, new_orders, days, orders, _find_back_on(days))
+    back_on = _find_back_on(days)
+    return RollOffCalendar(
+        *where, rule, window, lag, as_of, new_orders, days, orders, back_on, tuple(rule_changes)
+    )  # fmt: skip
 
 
 def _days_until_all_left(measure_stays: MeasureIntervals, as_of: date, window: int, lag: int) -> int:
@@ -144,11 +182,22 @@ def expected_counts(new_orders: ExpectedOrders, numbers: np.ndarray, window: int
 
 
 def _calendar_days(
-    rule: Rule, numbers: np.ndarray, counted: np.ndarray, at_fault: np.ndarray, faults: Intervals, window: int, lag: int
+    rules: list[tuple[Rule, slice]],
+    numbers: np.ndarray,
+    counted: np.ndarray,
+    at_fault: np.ndarray,
+    faults: Intervals,
+    window: int,
+    lag: int,
 ) -> pd.DataFrame:
-    """Return the days of a calendar, each judged."""
-    assert rule.target is not None
+    """Return the days of a calendar, each judged by its rule."""
     wrong = np.divide(at_fault, counted, out=np.full(counted.shape, np.nan), where=counted > 0)
+    rate, status, headroom = wrong.copy(), np.full(counted.shape, "", dtype=object), np.zeros_like(counted)
+    for rule, part in rules:
+        assert rule.target is not None
+        rate[part] = rule.target.displayed_rate(wrong[part])
+        status[part] = judge(rule, counted[part], at_fault[part])
+        headroom[part] = np.where(counted[part] > 0, rule.target.headroom(counted[part], at_fault[part]), 0)
     first, last = faults.bounds(window, lag, False)
     real = first <= last
     span = numbers.size
@@ -160,10 +209,8 @@ def _calendar_days(
         )
     )
     return pd.DataFrame({
-        "day": numbers_to_days(numbers), "counted": counted, "at_fault": at_fault,
-        "rate": rule.target.displayed_rate(wrong), "status": judge(rule, counted, at_fault),
-        "headroom": np.where(counted > 0, rule.target.headroom(counted, at_fault), 0),
-        "enters": enters, "leaves": leaves,
+        "day": numbers_to_days(numbers), "counted": counted, "at_fault": at_fault, "rate": rate, "status": status,
+        "headroom": headroom, "enters": enters, "leaves": leaves,
     })  # fmt: skip
 
 
@@ -179,6 +226,8 @@ def _orders_at_fault(measure_stays: MeasureIntervals, as_of: int, window: int, l
     first, last = intervals.bounds(window, lag, False)
     coming = (last >= as_of) & (first <= last) & (intervals.ended > as_of)
     orders = faults.assign(enters_on=numbers_to_days(first), leaves_on=numbers_to_days(last + 1))[coming]
+    # What is known later is what a scenario leaves of a stay: the order is counted with the stay before.
+    orders = orders.assign(at_fault=orders["at_fault"].where((intervals.known <= as_of)[coming], 0))
     if orders["order_id"].is_unique:
         once = orders.assign(known_on=orders["since"])[_ORDER_COLUMNS]
     else:

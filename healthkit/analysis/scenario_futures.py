@@ -8,24 +8,22 @@ scenario.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from healthkit.analysis.arrivals import days_between, volume_factors
 from healthkit.analysis.fitted_rates import MAX_FAULT_DELAY
-from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on
+from healthkit.analysis.rolloff import RollOffCalendar, rules_by_day
 from healthkit.analysis.simulation import Forecaster, InputChange, Simulation, SimulationInput, simulate_changes
 from healthkit.analysis.what_if import (
     ScenarioEdits,
     ScenarioStep,
-    apply_step,
-    edit_measure,
-    in_order,
     products_most_at_fault,
     recent_weights,
     slider_causes,
@@ -65,11 +63,10 @@ def forecast_scenarios(
     forecaster: Forecaster,
     policy: Policy,
     row: pd.Series,
-    scenarios: Sequence[Sequence[ScenarioStep]],
+    scenarios: Sequence[ScenarioEdits],
     calendar: RollOffCalendar,
     counts: Counts,
     *,
-    ledger: Ledger | None = None,
     days_ahead: int = 90,
     draws: int,
     seed: int = 0,
@@ -77,15 +74,14 @@ def forecast_scenarios(
 ) -> list[ScenarioForecast]:
     """Simulate a row of SCORES as it goes on and under each of some scenarios.
 
-    `calendar` is the roll-off calendar of the row, `counts` are those of its account, and `ledger` holds the tables of
-    the account for steps `stop_selling`. `bands` is as in
-    `simulation.simulate_changes`. A scenario without a step equals the futures without one, draw for draw. Raises
-    OutlookError for a row without a target, ScenarioError for a step that cannot be applied.
+    `scenarios` are what the steps of each change (see `what_if.edit_measure`), `calendar` is the roll-off calendar of
+    the row, and `counts` are those of its account. `bands` is as in `simulation.simulate_changes`. A scenario without a
+    step equals the futures without one, draw for draw. Raises OutlookError for a row without a target.
     """
-    known = edit_measure(counts_known_on(counts, calendar.as_of), row, [], calendar)
     inputs, fitted = forecaster.prepare(policy, row, days_ahead=days_ahead, account_counts=counts)
-    edited = [_edit_stepwise(known, inputs, fitted.mean_rate, steps, calendar, ledger) for steps in scenarios]
-    same = [place for place, one in enumerate(edited) if (one.edits.window, one.edits.lag) == (known.window, known.lag)]
+    edited = [_edit_stepwise(one, inputs, fitted.mean_rate, calendar) for one in scenarios]
+    window = calendar.window, calendar.lag
+    same = [place for place, one in enumerate(edited) if (one.edits.window, one.edits.lag) == window]
     plain, *changed = simulate_changes(
         inputs, fitted, [edited[place].change for place in same], draws=draws, seed=seed, account=row["account"],
         bands=bands,
@@ -169,23 +165,46 @@ class _EditedInput(NamedTuple):
 
 
 def _edit_stepwise(
-    known: ScenarioEdits,
-    inputs: SimulationInput,
-    fault_rate: float,
-    steps: Iterable[ScenarioStep],
-    calendar: RollOffCalendar,
-    ledger: Ledger | None,
+    edits: ScenarioEdits, inputs: SimulationInput, fault_rate: float, calendar: RollOffCalendar
 ) -> _EditedInput:
-    """Apply the steps of a scenario one after the other, and collect those that change nothing."""
-    edits, change, untouched = known, InputChange.none(inputs), []
-    for step in in_order(steps):
-        after = apply_step(edits, step, calendar, ledger)
+    """Return how a scenario changes the input of a simulation, and its steps that change nothing."""
+    states = [edits]
+    while states[0].previous is not None:
+        states.insert(0, states[0].previous)
+    change, untouched = InputChange.none(inputs), []
+    for before, after in pairwise(states):
         changed = input_change(after, inputs, fault_rate)
-        rules = [(one.window, one.lag, one.rule) for one in (edits, after)]
-        if rules[0] == rules[1] and _is_same(inputs, change, changed):
-            untouched.append(step)
-        edits, change = after, changed
+        same = _rules(before, calendar) == _rules(after, calendar) and _is_same(inputs, change, changed)
+        if after.step is not None and same and _counts_same_days(before, after, calendar):
+            untouched.append(after.step)
+        change = changed
     return _EditedInput(edits, change, tuple(untouched))
+
+
+def _rules(edits: ScenarioEdits, calendar: RollOffCalendar) -> tuple[Any, ...]:
+    """Return the window, the lag and the target of each day of a calendar."""
+    days = rules_by_day(edits.rule, edits.rule_changes, calendar.as_of, len(calendar.days))
+    targets = np.concatenate([np.full(part.stop - part.start, rule.target.share) for rule, part in days if rule.target])
+    return edits.window, edits.lag, targets.tolist()
+
+
+def _counts_same_days(before: ScenarioEdits, after: ScenarioEdits, calendar: RollOffCalendar) -> bool:
+    """Return whether a step leaves the known counts of every day of a calendar, which may reach beyond the futures."""
+    if before.counts is after.counts:
+        return True
+    one, other = (_known_counts(edits, len(calendar.days)) for edits in (before, after))
+    return np.array_equal(one, other)
+
+
+def _known_counts(edits: ScenarioEdits, days: int) -> np.ndarray:
+    """Return how many known orders count and are at fault on each day from that of the row on. [2 x days]"""
+    row = edits.row
+    intervals = select_intervals(edits.counts, edits.rule, row["account"], row["marketplace"], row["channel"])
+    numbers = int(day_numbers([row["as_of"]])[0]) + np.arange(days)
+    return np.concatenate([
+        one.count_by_day(numbers, 1, edits.window, edits.lag, False)
+        for one in (intervals.counting_intervals, intervals.fault_intervals)
+    ])  # fmt: skip
 
 
 def _is_same(inputs: SimulationInput, one: InputChange, other: InputChange) -> bool:
@@ -206,12 +225,7 @@ def input_change(edits: ScenarioEdits, inputs: SimulationInput, fault_rate: floa
     row, slots = edits.row, inputs.slots
     counted, at_fault = inputs.counted, inputs.at_fault
     if edits.counts is not edits.counts_before:
-        intervals = select_intervals(edits.counts, edits.rule, row["account"], row["marketplace"], row["channel"])
-        numbers = int(day_numbers([row["as_of"]])[0]) + np.arange(counted.size)
-        counted, at_fault = (
-            one.count_by_day(numbers, 1, edits.window, edits.lag, False)[0]
-            for one in (intervals.counting_intervals, intervals.fault_intervals)
-        )
+        counted, at_fault = _known_counts(edits, counted.size)
     clocks = inputs.first_clock + np.arange(inputs.new_orders_by_day.size)
     is_new = slots.counts_from >= 0
     clean_orders = volume_factors(edits.volume_changes, clocks)
@@ -226,7 +240,7 @@ def input_change(edits: ScenarioEdits, inputs: SimulationInput, fault_rate: floa
         orders[is_new & days_between(slots.clock, *days)] *= stays[1] / max(1e-9, stays[0])
         if product.since is None or product.since <= row["as_of"].date():
             faults[~is_new & days_between(slots.clock, *days)] *= stays[1]
-    return InputChange(edits.rule, counted, at_fault, clean_orders, orders, faults)
+    return InputChange(edits.rule, counted, at_fault, clean_orders, orders, faults, edits.rule_changes)
 
 
 def _share_without_causes(edits: ScenarioEdits, inputs: SimulationInput) -> np.ndarray:

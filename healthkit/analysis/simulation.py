@@ -28,7 +28,7 @@ from healthkit.analysis.fitted_rates import (
     fit_rates,
     pool_rates_of_accounts,
 )
-from healthkit.analysis.rolloff import OutlookError, counts_known_on, expected_counts
+from healthkit.analysis.rolloff import OutlookError, RuleChange, counts_known_on, expected_counts, rules_by_day
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import Basis, Policy, Rule
 from healthkit.metrics.scores import MeasureIntervals, day_numbers, numbers_to_days, select_intervals
@@ -242,6 +242,7 @@ class InputChange(NamedTuple):
 
     `counted` and `at_fault` are known, by day. `clean_orders` are factors of new orders without fault by clock day,
     `orders` of new orders with a fault by slot, and `faults` (0 to 1) the share of the faults of these that stays.
+    `rule_changes` are other rules on some days.
     """
 
     rule: Rule
@@ -250,6 +251,7 @@ class InputChange(NamedTuple):
     clean_orders: np.ndarray
     orders: np.ndarray
     faults: np.ndarray
+    rule_changes: tuple[RuleChange, ...] = ()
 
     @classmethod
     def none(cls, inputs: SimulationInput) -> InputChange:
@@ -377,11 +379,14 @@ def simulate_changes(
     every = [InputChange.none(inputs), *changes]
     off: list[list[np.ndarray]] = [[] for _ in every]
     rates: list[list[np.ndarray]] = [[] for _ in every]
+    rules = [rules_by_day(one.rule, one.rule_changes, inputs.as_of, inputs.counted.size) for one in every]
     tables = _slots_by_week(inputs.slots, rng, fitted.mean_rate * draws)
     for begin in range(0, draws, DRAWS_PER_BATCH):
         drawn = draw_changed_counts(inputs, fitted, min(DRAWS_PER_BATCH, draws - begin), rng, changes, tables)
         for place, (counted, at_fault) in enumerate(drawn):
-            off[place].append(is_off_target(every[place].rule, counted, at_fault))
+            off[place].append(
+                np.hstack([is_off_target(rule, counted[:, part], at_fault[:, part]) for rule, part in rules[place]])
+            )
             if bands:
                 rates[place].append(shown_rates(every[place].rule, counted, at_fault))
     return [

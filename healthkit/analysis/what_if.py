@@ -20,7 +20,13 @@ import pandas as pd
 
 from healthkit.analysis.arrivals import PACE_WEEKS, VolumeChange, days_between
 from healthkit.analysis.fitted_rates import HALF_LIFE_DAYS, HISTORY_DAYS
-from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on, roll_off_calendar
+from healthkit.analysis.rolloff import (
+    RollOffCalendar,
+    RuleChange,
+    counts_known_on,
+    roll_off_calendar,
+    rules_by_day,
+)
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, count_orders
 from healthkit.metrics.policy import Policy, Rule, judge
@@ -32,12 +38,12 @@ from healthkit.schema.tables import CHANNELS, Ledger, collect_to_pandas
 
 SCENARIO_STEPS = {
     "fewer": "cause, by [percent], since, until [days, optional]: this share fewer orders at fault for a cause",
-    "cleared": "orders [ids], cause [optional]: claims won, feedback removed",
+    "cleared": "orders [ids], cause, since [day, both optional]: claims won, feedback removed, from this day on",
     "volume": "by [percent, + or -], since, until [days, optional]: more or fewer orders, as good as the others",
     "stop_selling": "sku, since, until [days, optional]: orders of one product go, with what went wrong with them",
-    "target": "the share that is asked for instead [percent]",
-    "window": "a window of another length [days]",
-    "lag": "a window that ends this long before the day shown [days]",
+    "target": "the share that is asked for instead [percent], or share, since, until [days, optional]",
+    "window": "a window of another length [days], on every day",
+    "lag": "a window that ends this long before the day shown [days], on every day",
 }
 """The kinds of steps of a scenario, each with a description of its fields."""
 
@@ -50,7 +56,7 @@ class ScenarioStep(NamedTuple):
     """One parsed step of a scenario.
 
     `position` counts from 1. `since` and `until` bound the clock days of the orders that it changes, both included;
-    None leaves an end open.
+    None leaves an end open. For a target they bound the days that it judges, and orders are cleared from `since` on.
     """
 
     kind: str
@@ -93,8 +99,10 @@ class StoppedProduct(NamedTuple):
 class ScenarioEdits:
     """What the steps of a scenario change: the known counts, the rule, and what is to come.
 
-    `counts_before` are the known counts before the first step, `counts` after the last. `volume_changes`, `fewer` (the
-    steps of this kind) and `stopped` change new orders and faults to come.
+    `counts_before` are the known counts before the first step, `counts` after the last: with what is cleared on a later
+    day. `rule` judges the day of the row, and every other on which none of `rule_changes` holds. `volume_changes`,
+    `fewer` (the steps of this kind) and `stopped` change new orders and faults to come. `step` is the last step and
+    `previous` what those before it change; None without a step.
     """
 
     counts_before: Counts
@@ -106,6 +114,9 @@ class ScenarioEdits:
     volume_changes: tuple[VolumeChange, ...] = ()
     fewer: tuple[ScenarioStep, ...] = ()
     stopped: tuple[StoppedProduct, ...] = ()
+    rule_changes: tuple[RuleChange, ...] = ()
+    step: ScenarioStep | None = None
+    previous: ScenarioEdits | None = None
 
 
 # -- reading a scenario -----------------------------------------------------------------------------------------
@@ -163,8 +174,12 @@ def _parse_step(position: int, data: Any) -> ScenarioStep:
         raise ScenarioError(f"{where}: there is no such step. There are: {', '.join(SCENARIO_STEPS)}.")
     if kind in ("target", "window", "lag"):
         return _parse_rule_step(kind, position, fields, where)
-    allowed = {"fewer": {"cause", "by", "since", "until"}, "cleared": {"orders", "cause"},
+    allowed = {"fewer": {"cause", "by", "since", "until"}, "cleared": {"orders", "cause", "since"},
                "volume": {"by", "since", "until"}, "stop_selling": {"sku", "since", "until"}}[kind]  # fmt: skip
+    if kind == "cleared" and isinstance(fields, Mapping) and "until" in fields:
+        raise ScenarioError(
+            f"{where}: what is won stays won, so it takes no until; since is the day from which it holds."
+        )
     if not isinstance(fields, Mapping) or set(fields) - allowed:
         raise ScenarioError(f"{where}: it holds {', '.join(sorted(allowed))}: {SCENARIO_STEPS[kind]}.")
     needed = {"fewer": ("cause", "by"), "cleared": ("orders",), "volume": ("by",), "stop_selling": ("sku",)}[kind]
@@ -176,21 +191,33 @@ def _parse_step(position: int, data: Any) -> ScenarioStep:
         raise ScenarioError(f"{where}: {fields['by']} fewer cannot be; give 0% to 100%.")
     if kind == "volume" and not -1 <= by <= 10:
         raise ScenarioError(f"{where}: {fields['by']} cannot be; give -100% to +1000%.")
-    since, until = (_parse_day(fields.get(name), where) for name in ("since", "until"))
-    if since is not None and until is not None and until < since:
-        raise ScenarioError(f"{where}: until {until} is before since {since}; write the earlier day as since.")
+    since, until = _parse_days(fields, where)
     orders = fields.get("orders", ())
     ids = (orders,) if isinstance(orders, str) else tuple(str(one) for one in orders)
     cause, sku = (str(fields.get(name) or "") for name in ("cause", "sku"))
     return ScenarioStep(kind, position, cause, by, since, until, ids, sku)
 
 
+def _parse_days(fields: Mapping[str, Any], step_label: str) -> tuple[date | None, date | None]:
+    since, until = (_parse_day(fields.get(name), step_label) for name in ("since", "until"))
+    if since is not None and until is not None and until < since:
+        raise ScenarioError(f"{step_label}: until {until} is before since {since}; write the earlier day as since.")
+    return since, until
+
+
 def _parse_rule_step(kind: str, position: int, value: Any, step_label: str) -> ScenarioStep:
     if kind == "target":
-        share = _parse_percent(value, step_label)
+        fields = value if isinstance(value, Mapping) else {"share": value}
+        if set(fields) - {"share", "since", "until"} or fields.get("share") is None:
+            raise ScenarioError(f"{step_label}: it holds share, since, until: {SCENARIO_STEPS[kind]}.")
+        share = _parse_percent(fields["share"], step_label)
         if not 0 <= share <= 1:
-            raise ScenarioError(f"{step_label}: {value} is no share; give 0% to 100%.")
-        return ScenarioStep(kind, position, by=share)
+            raise ScenarioError(f"{step_label}: {fields['share']} is no share; give 0% to 100%.")
+        return ScenarioStep(kind, position, "", share, *_parse_days(fields, step_label))
+    if isinstance(value, Mapping):
+        raise ScenarioError(
+            f"{step_label}: it holds for every day, so it takes no since and no until; write a number of days alone."
+        )
     least = 1 if kind == "window" else 0
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 3650:
         raise ScenarioError(f"{step_label}: {value!r} is no number of days; give {least} to 3650.")
@@ -254,9 +281,19 @@ def run_scenario(
         new_orders=new_orders,
         volume_changes=state.volume_changes,
         pace_counts=counts,
+        rule_changes=state.rule_changes,
+        holds_coming_changes=True,
     )
-    saved = before.orders[~before.orders["order_id"].isin(after.orders["order_id"])]
+    saved = before.orders[_is_saved(before, after)]
     return ScenarioResult(row, scored, before, after, saved.reset_index(drop=True), state)
+
+
+def _is_saved(before: RollOffCalendar, after: RollOffCalendar) -> np.ndarray:
+    """Return which orders of a calendar are no longer at fault in another, or only until an earlier day."""
+    left = dict(zip(after.orders["order_id"], after.orders["leaves_on"].to_numpy(), strict=True))
+    leaves = zip(before.orders["order_id"], before.orders["leaves_on"].to_numpy(), strict=True)
+    same_window = (before.window, before.lag) == (after.window, after.lag)
+    return np.array([name not in left or (same_window and left[name] < day) for name, day in leaves], dtype=bool)
 
 
 def edit_measure(
@@ -283,11 +320,15 @@ def apply_step(
     state: ScenarioEdits, step: ScenarioStep, before: RollOffCalendar, ledger: Ledger | None
 ) -> ScenarioEdits:
     """Apply one step (see `edit_measure`)."""
+    return replace(_apply(state, step, before, ledger), step=step, previous=state)
+
+
+def _apply(state: ScenarioEdits, step: ScenarioStep, before: RollOffCalendar, ledger: Ledger | None) -> ScenarioEdits:
     where = f"Step {step.position}, {step.kind}"
     if step.kind == "fewer":
         return replace(_apply_fewer(state, step, before, where), fewer=(*state.fewer, step))
     if step.kind == "cleared":
-        return _replace_faults(state, _apply_cleared(state, step, where))
+        return _replace_faults(state, _apply_cleared(state, step, before.as_of, where))
     if step.kind == "volume":
         since = step.since or before.as_of
         if since < before.as_of:
@@ -297,7 +338,9 @@ def apply_step(
     if step.kind == "stop_selling":
         return _apply_stop_selling(state, step, before.as_of, ledger, where)
     if step.kind == "target":
-        return replace(state, rule=_replace_target(state.rule, step.by))
+        changes = (*state.rule_changes, RuleChange(_replace_target(state.rule, step.by), step.since, step.until))
+        # Only the target differs from rule to rule, so that any of them may be the base of the next.
+        return replace(state, rule=rules_by_day(state.rule, changes[-1:], before.as_of, 1)[0][0], rule_changes=changes)
     return replace(state, window=step.days) if step.kind == "window" else replace(state, lag=step.days)
 
 
@@ -381,21 +424,33 @@ def _van_der_corput(position: int) -> tuple[float, int]:
     return value, position
 
 
-def _remove_causes(state: ScenarioEdits, order_ids: Iterable[str], causes: set[str] | None) -> pd.DataFrame:
-    """Return FAULTS without some causes of some orders; an order with another cause stays at fault for that one."""
+def _remove_causes(
+    state: ScenarioEdits, order_ids: Iterable[str], causes: set[str] | None, since: date | None = None
+) -> pd.DataFrame:
+    """Return FAULTS without some causes of some orders, from a day on or at all.
+
+    An order with another cause stays at fault for that one.
+    """
     faults = state.counts.faults
     hit = _rows_of_measure(state, faults) & faults["order_id"].isin(list(order_ids)).to_numpy()
+    hit[hit] = [causes is None or bool(causes & set(text.split("+"))) for text in faults["causes"][hit]]
+    stays, ends = faults[hit], []
+    if since is not None:
+        day = pd.Timestamp(since)
+        ended = stays["cleared_on"]
+        ends = [stays.assign(cleared_on=ended.where(ended < day, day))]
+        stays = stays.assign(known_on=stays["known_on"].where(stays["known_on"] > day, day))
     rest = [
-        "+".join(one for one in text.split("+") if causes is not None and one not in causes)
-        for text in faults["causes"]
+        "+".join(one for one in text.split("+") if causes is not None and one not in causes) for text in stays["causes"]
     ]
-    left = pd.Series(rest, index=faults.index)
-    edited = faults.assign(causes=faults["causes"].where(~hit, left))
-    return edited[~(hit & (left == "").to_numpy())]
+    left = stays.assign(causes=pd.Series(rest, index=stays.index, dtype=object).astype(stays["causes"].dtype))
+    pieces = [faults[~hit], *ends, left[np.array(rest, dtype=object) != ""]]
+    edited = pd.concat([piece for piece in pieces if len(piece)]) if any(map(len, pieces)) else faults[:0]
+    return edited[~(edited["cleared_on"] <= edited["known_on"]).to_numpy()]
 
 
-def _apply_cleared(state: ScenarioEdits, step: ScenarioStep, step_label: str) -> pd.DataFrame:
-    """Return FAULTS in which some orders are no longer at fault, for one cause or for any."""
+def _apply_cleared(state: ScenarioEdits, step: ScenarioStep, as_of: date, step_label: str) -> pd.DataFrame:
+    """Return FAULTS in which some orders are no longer at fault, for one cause or for any, now or from a day on."""
     # Looked up among those there were: an earlier step may have saved an order already.
     faults = state.counts_before.faults[_rows_of_measure(state, state.counts_before.faults)]
     known = set(faults["order_id"])
@@ -411,7 +466,8 @@ def _apply_cleared(state: ScenarioEdits, step: ScenarioStep, step_label: str) ->
         step.cause in causes.split("+") for causes in faults.loc[faults["order_id"].isin(step.orders), "causes"]
     ):
         raise ScenarioError(f"{step_label}: none of the orders is at fault for {step.cause!r}.")
-    return _remove_causes(state, step.orders, {step.cause} if step.cause else None)
+    since = step.since if step.since is not None and step.since > as_of else None
+    return _remove_causes(state, step.orders, {step.cause} if step.cause else None, since)
 
 
 def _apply_stop_selling(

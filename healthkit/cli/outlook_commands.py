@@ -330,7 +330,7 @@ def what_if(
         reason = _unjudged_reason(workspace, row)
         forecast = None
         if {result.before["status"], result.after["status"]}.isdisjoint(hk.verdicts.UNJUDGED_STATUSES):
-            forecast = view.forecast_scenarios(row, [steps], draws=hk.model.SIMULATION_DRAWS, bands=False)[0]
+            forecast = view.forecast_scenarios(row, [result.edits], draws=hk.model.SIMULATION_DRAWS, bands=False)[0]
         likely = _scenario_phrases(view, row, steps, result, forecast)
     return_days = [_back_on(result.before, result.calendar_before), _back_on(result.after, result.calendar_after)]
     both = hk.tables.records_to_frame([result.before, result.after], result.before.index)

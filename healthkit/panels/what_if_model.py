@@ -153,7 +153,7 @@ def answer_what_if(
         likely = outlook_text.likely_return_phrase(_simulate(workspace, question), best.calendar_before, year)
         if steps:
             forecast = view.forecast_scenarios(
-                score, [steps], draws=SIMULATION_DRAWS, bands=False, calendar=best.calendar_before
+                score, [result.edits], draws=SIMULATION_DRAWS, bands=False, calendar=best.calendar_before
             )[0]
             with_scenario = outlook_text.scenario_return_phrase(
                 forecast.plain, forecast.simulation, best.calendar_after, year

@@ -95,7 +95,9 @@ def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.
 
     `before` and `after` are the roll-off calendars without and with the scenario.
     """
-    target, few = float(after.rule.target.share), after.rule.target.lower_is_better
+    rules = after.rules_by_day
+    targets = [float(rule.target.share) for rule, _ in rules]
+    target, few = targets[-1], after.rule.target.lower_is_better
     both: list[ChartRows] = [
         [
             {"day": date_to_epoch_ms(row.day), "rate": round(float(row.rate), 6)}
@@ -104,14 +106,21 @@ def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.
         for calendar in (before, after)
     ]
     rates: list[float] = [row["rate"] for rows in both for row in rows] or [target]
-    low, high = (0.0, max([target, *rates]) * 1.12) if few else (min([target, *rates]) - 0.02, 1.0)
+    low, high = (0.0, max([*targets, *rates]) * 1.12) if few else (min([*targets, *rates]) - 0.02, 1.0)
     first, last = (to_date(value) for value in (after.days["day"].iloc[0], after.days["day"].iloc[-1]))
     x = number_channel(alt.X, "day", (date_to_epoch_ms(first), date_to_epoch_ms(last)), day_axis(first, last))
     digits = max(0, figures.rate_decimals(target))
     y = _rate_channel(low, high, digits)
     limit = {"day": date_to_epoch_ms(last), "rate": target, "t": figures.format_limit(after.rule.target.side, target)}
+    steps = [
+        {"day": date_to_epoch_ms(after.days["day"].iloc[place]), "rate": share}
+        for share, (_, part) in zip(targets, rules, strict=True)
+        for place in (part.start, min(part.stop, len(after.days) - 1))
+    ]
     layers = [
-        make_layer("rule", [limit], {"stroke": colour("rule-strong")}, y=y),
+        make_layer("rule", [limit], {"stroke": colour("rule-strong")}, y=y)
+        if len(rules) == 1
+        else make_layer("line", steps, {"stroke": colour("rule-strong"), "strokeWidth": 1}, x=x, y=y),
         make_layer("line", both[0], {"strokeWidth": 2, "strokeDash": [5, 3], "stroke": colour("line-2")}, x=x, y=y),
         make_layer("line", both[1], {"strokeWidth": 2.25, "strokeDash": [5, 3], "stroke": colour("ink")}, x=x, y=y),
         make_layer("text", [limit], _LIMIT_FONT, x=x, y=y, text=TEXT_CHANNEL),

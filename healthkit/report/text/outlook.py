@@ -341,15 +341,16 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
     ...     {"fewer": {"cause": "shipped_late", "by": "50%", "since": "2026-11-02"}},
     ...     {"volume": {"by": "100%", "since": "2026-12-01", "until": "2026-12-31"}},
     ...     {"stop_selling": {"sku": "LH-READ", "until": "2026-11-30"}},
-    ...     {"cleared": {"orders": ["1", "2", "3"]}}, {"target": "2%"}, {"window": 30}, {"lag": 1},
+    ...     {"cleared": {"orders": ["1", "2", "3"], "since": "2026-11-05"}},
+    ...     {"target": {"share": "2%", "until": "2026-11-30"}}, {"window": 30}, {"lag": 1},
     ... ])
     >>> for step in steps:
     ...     print(step_phrase(step, "order", 2026))
     50% fewer late shipments from 2 November
     100% more orders from 1 December to 31 December
     LH-READ not sold until 30 November
-    3 orders won
-    a target of 2%
+    3 orders won from 5 November
+    a target of 2% until 30 November
     a window of 30 days
     a window that ends 1 day before
     """
