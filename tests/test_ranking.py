@@ -12,13 +12,21 @@ from fractions import Fraction
 
 import pytest
 
+import healthkit as hk
+from healthkit import batch
 from healthkit.analysis import ranking
 from healthkit.analysis.ranking import AccountHarm, account_harm, rank_accounts, recent_sales
 from healthkit.panels import portfolio_model
+from healthkit.report.model import open_report
 from healthkit.report.text import stakes
+from healthkit.schema import tables
 from healthkit.schema.rates_file import Rates, RatesFileError, find_rates_file, read_rates
 from healthkit.schema.stakes import RecentSales
-from tests.builders.sample import DAY, MONTH, SAMPLE
+from healthkit.store import Store
+from healthkit.workspace.workspace import Workspace
+from tests.builders import client_files as client
+from tests.builders.sample import DAY, MONTH, ROOT, SAMPLE
+from tests.builders.store_files import import_all
 
 
 def harm(account, share, orders, amounts=None, status="off target", priced=None, **more):
@@ -226,3 +234,68 @@ def test_a_rates_file_is_refused_with_its_row_and_cure(tmp_path, text, problem):
 def test_a_named_rates_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(RatesFileError, match="there is no such file"):
         find_rates_file(tmp_path / "none.csv", tmp_path)
+
+
+# -- the first account of panels and dashboard -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("look_ahead", [True, False])
+def test_the_dashboard_opens_the_first_account_of_its_ranking(desk, look_ahead):
+    shared = {"workspace": desk, "as_of": "", "account": "", "look_ahead": look_ahead}
+    cells = json.loads((ROOT / "notebooks" / "05_dashboard.ipynb").read_text(encoding="utf-8"))["cells"]
+    panels = []
+    for cell in cells:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "hk." in source and "open_workspace" not in source:
+            *head, last = source.splitlines()
+            exec("import healthkit as hk\n" + "\n".join(head), shared)
+            panels.append(eval(last, shared))
+    ranked, *others = panels
+    first = ranked.ranking.iloc[0]
+    assert len(others) == 3
+    for panel in others:
+        found = panel.question
+        assert (found.account, found.marketplace, found.as_of) == (
+            first["account"], first["marketplace"], first["as_of"].date(),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def two_accounts(tmp_path_factory):
+    """A small account far off target and a large one a little; orders until the 19th, the last updated on the 20th."""
+    folder = tmp_path_factory.mktemp("two_accounts")
+    last = date(2026, 10, 19)
+    for name, prefix, a_day, cancelled in (("aardvark", "111", 1, 3), ("zebra", "112", 20, 7)):
+        orders = [(f"{prefix}{number[3:]}", day) for number, day in client.placed(date(2026, 8, 1), last, a_day)]
+        week = [number for number, day in orders if day > last - timedelta(7)]
+        text = client.all_orders(orders, cancelled=set(week[:cancelled]))
+        head, _, row = text.rstrip("\n").rpartition("\n")
+        row = row.replace(client.at(last), client.at(last + timedelta(1))).replace(
+            client.at(last + timedelta(1)), client.at(last), 1
+        )
+        (folder / name).mkdir()
+        (folder / name / "all_orders.txt").write_text(f"{head}\n{row}\n", encoding="utf-8")
+        import_all(Store(folder / "store"), folder / name / "all_orders.txt")
+    return Workspace(folder / "store")
+
+
+def test_index_check_summary_portfolio_and_panels_open_the_same_account_day_and_figure(two_accounts, tmp_path, run):
+    """Of the week to 19 October 7 of 140 orders of the large account were cancelled, and 3 of 7 of the small one."""
+    result = batch.generate_reports(two_accounts, "2026-10", out=tmp_path / "out")
+    checked = run("check", "--month", "2026-10", "--data", two_accounts.store.folder).output.splitlines()
+    ranked = hk.portfolio(two_accounts).ranking.iloc[0]
+    asked = [panel(two_accounts).question for panel in (hk.where_i_stand, hk.what_changed, hk.what_if)]
+    page = open_report(two_accounts, "zebra", "2026-10")
+    [cancelled] = [row for row in tables.records(page.scores) if row["metric"] == "cancellation_rate"]
+    # The window of 7 days ends the day before the as-of day, which is the 20th: the 13th to the 19th.
+    day = date(2026, 10, 20)
+    assert (page.as_of, cancelled["counted"], cancelled["at_fault"]) == (day, 140, 7)
+    assert result.summaries[0].account == "zebra"
+    assert result.first.startswith("open first  zebra (US)")
+    index = result.index.read_text(encoding="utf-8")
+    assert re.findall(r'class="x-account"><a href="[^"]+">([^<]+)</a>', index) == ["zebra", "aardvark"]
+    assert "zebra (US): Pre-fulfilment Cancellation Rate" in checked[0]
+    assert "5.0%" in checked[0]
+    assert (ranked["account"], ranked["as_of"].date(), ranked["counted"], ranked["at_fault"]) == ("zebra", day, 140, 7)
+    for question in asked:
+        assert (question.account, question.metric, question.as_of) == ("zebra", "cancellation_rate", day)

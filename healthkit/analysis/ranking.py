@@ -172,8 +172,11 @@ def account_harm(view: AccountView, verdict: AccountVerdict) -> AccountHarm:
         if _is_looked_at(one) and (harm := _measure_harm(view, verdict, one)) is not None
     ]
     worst = min(found, key=lambda one: (one.orders_off is None, -(one.orders_off or 0.0)), default=None)
-    if worst is not None:
-        return worst
+    return unknown_harm(verdict) if worst is None else worst
+
+
+def unknown_harm(verdict: AccountVerdict) -> AccountHarm:
+    """Return an account of which nothing was simulated: it ranks by its status and the share of the limit used."""
     used = max((one.share_used for one in verdict.measures if one.share_used is not None), default=None)
     return AccountHarm(verdict.account, verdict.marketplace, verdict.status, share_used=used)
 

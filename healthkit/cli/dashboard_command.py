@@ -33,12 +33,15 @@ TEMPLATES = Path(hk.__file__).parent / "panels"
 
 @app.command("dashboard", epilog="Example: `python -m healthkit dashboard --data data/sample_store --no-browser`")
 def dashboard(
-    account: Annotated[str, typer.Option(help="The first account of the panels. Default: the worst one.")] = "",
-    as_of: Annotated[str, typer.Option(metavar="DAY", help="The as-of day. Default: the last day of the orders.")] = "",
+    account: Annotated[
+        str, typer.Option(help="The first account of the panels. Default: that with the largest harm.")
+    ] = "",
+    as_of: Annotated[str, typer.Option(metavar="DAY", help="The as-of day. Default: the last day of the files.")] = "",
     policy: PolicyOption = None,
     look_ahead: Annotated[
-        bool, typer.Option("--look-ahead", help="Simulate the next 30 days of all accounts (seconds to minutes).")
-    ] = False,
+        bool,
+        typer.Option(help="Rank accounts by simulated futures (about 20 accounts a second), or by their status today."),
+    ] = True,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on this machine; 0 takes a free one.")] = 8866,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     data: DataOption = None,

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from healthkit.analysis.ranking import AccountHarm, Ranking, account_harm
-from healthkit.analysis.ranking import rank_accounts as rank_accounts_by_harm
-from healthkit.analysis.verdicts import AMAZON
+from healthkit.analysis.ranking import Ranking
+from healthkit.analysis.verdicts import AMAZON, AccountVerdict
 from healthkit.metrics.counts import ProgressTracker
 from healthkit.metrics.policy import JUDGED_STATUSES, worst_first_key
 from healthkit.metrics.scores import list_days
@@ -25,6 +24,7 @@ from healthkit.report.text import events as event_text
 from healthkit.report.text import figures, labels, reasons, sentences, stakes
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
+from healthkit.report.text import portfolio as portfolio_text
 from healthkit.workspace.workspace import Workspace
 
 MAX_SMALL_CHARTS = 8
@@ -50,7 +50,8 @@ def rank_accounts(
 ) -> pd.DataFrame:
     """Return RANKS, the table of all accounts and measures, in the order in which to open the accounts.
 
-    It has one row for each account, marketplace, metric and channel, for the window with the worst status. If the
+    It has one row for each account, marketplace, metric and channel, for the window with the worst status, as of the
+    last day, at most `as_of`, that the files of the account tell of (see `where_i_stand_model.newest_verdicts`). If the
     marketplace's own figure is worse, its counts and status replace ours. Columns are those of SCORES and
 
     - `used`: share of what the target allows that is used up; 1 is the limit
@@ -69,7 +70,8 @@ def rank_accounts(
         no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores())
         hint = f"that a policy judges. {no_rules}" if no_rules else "Choose a later day."
         raise QuestionError(f"No account has orders by {figures.format_day(as_of, 0)}{' ' if no_rules else '. '}{hint}")
-    rows = _use_worst_known_figures(workspace, rows, as_of)
+    verdicts = where_i_stand_model.newest_verdicts(workspace, as_of)
+    rows = _use_worst_known_figures(_on_days_judged(workspace, rows, verdicts), verdicts)
     rows = rows.assign(used=workspace.shares_used(rows))
     keys = [
         worst_first_key(status, share_used=used)
@@ -78,41 +80,40 @@ def rank_accounts(
     position = {key: n for n, key in enumerate(sorted(set(keys)))}
     rows = rows.assign(place=[position[key] for key in keys]).sort_values("place", kind="stable")
     rows = rows.drop_duplicates(KEY_COLUMNS).assign(chance=np.nan, harm=np.nan, reason="")
-    harms = _account_harms(workspace, rows, as_of, track if look_ahead else None)
-    ranking = rank_accounts_by_harm(harms, workspace.rates(as_of, rates))
+    with_rates = set(zip(rows["account"], rows["marketplace"], strict=True))
+    ranking = workspace.rank(
+        [one for one in verdicts if one[:2] in with_rates],
+        workspace.rates(as_of, rates),
+        track if look_ahead else None,
+        keep_at_interrupt=True,
+    )
     return _in_order_of(rows, ranking, look_ahead)
 
 
-def _use_worst_known_figures(workspace: Workspace, rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
+def _on_days_judged(workspace: Workspace, rows: pd.DataFrame, verdicts: list[AccountVerdict]) -> pd.DataFrame:
+    """Return the rates of SCORES of each account on the day of its verdict; `rows` are those of the as-of day."""
+    days = {one[:2]: one.as_of for one in verdicts}
+    pieces = [rows]
+    for day in sorted(set(days.values()) - set(rows["as_of"].dt.date)):
+        scored = workspace.score(day, sorted({account for (account, _), judged in days.items() if judged == day}))
+        pieces.append(scored[scored["metric"].map(where_i_stand_model.is_rate)])
+    found = pd.concat(pieces, ignore_index=True) if pieces[1:] else rows
+    pairs = zip(found["account"], found["marketplace"], found["as_of"].dt.date, strict=True)
+    return found[[days[account, marketplace] == day for account, marketplace, day in pairs]]
+
+
+def _use_worst_known_figures(rows: pd.DataFrame, verdicts: list[AccountVerdict]) -> pd.DataFrame:
     """Return SCORES with the marketplace's figure where it is worse than ours, or where ours gives no verdict."""
     # `case` is categorical in SCORES; as an object column it can take the value of another row.
     result = rows.reset_index(drop=True).assign(case=rows["case"].to_numpy())
     position = {key: n for n, key in enumerate(result[[*KEY_COLUMNS, "window"]].itertuples(index=False, name=None))}
-    for account_verdict in workspace.verdicts(as_of):
+    for account_verdict in verdicts:
         for one in account_verdict.measures:
             row = position.get((one.account, one.marketplace, one.metric, one.channel, one.window))
             if row is not None and one.decided_by == AMAZON and one.theirs is not None:
                 for name in ("case", "status", "counted", "at_fault", "rate", "side", "target"):
                     result.loc[row, name] = one.theirs[name]
     return result
-
-
-def _account_harms(
-    workspace: Workspace, rows: pd.DataFrame, as_of: date, track: ProgressTracker | None
-) -> list[AccountHarm]:
-    """Return the harm of each account, the worst first; without `track`, or after an interrupt, without any chance."""
-    worst = rows.drop_duplicates(["account", "marketplace"]).set_index(["account", "marketplace"])
-    verdicts = [one for one in workspace.verdicts(as_of, at_last_known_day=True) if one[:2] in worst.index]
-    order = {pair: n for n, pair in enumerate(worst.index)}
-    verdicts.sort(key=lambda one: (worst_first_key(one.status), order[one.account, one.marketplace]))
-    harms = {}
-    try:
-        for one in track(verdicts) if track is not None else ():
-            harms[one[:2]] = account_harm(workspace.account(one.account, one.marketplace), one)
-    except KeyboardInterrupt:
-        pass
-    used = {pair: measures.float_or_none(worst.loc[pair, "used"]) for pair in worst.index}
-    return [harms.get(one[:2]) or AccountHarm(*one[:2], one.status, share_used=used[one[:2]]) for one in verdicts]
 
 
 def _in_order_of(rows: pd.DataFrame, ranking: Ranking, looked_ahead: bool) -> pd.DataFrame:
@@ -284,7 +285,9 @@ def render_table(
         "heads": [_column_heading(*pair, measure_company(ranking, *pair)) for pair in columns],
         "looked_ahead": bool(ranking["harm"].notna().any()),
         "key": f"{key} {no_rules}".strip(),
-        "rows": [_render_row(row, cells, columns, weeks, settings.drawn_accounts) for row in measures.records(listed)],
+        "rows": [
+            _render_row(row, cells, columns, weeks, settings.drawn_accounts, as_of) for row in measures.records(listed)
+        ],
         "more": max(0, len(rows) - settings.row_limit),
         "none": not len(rows),
     }
@@ -301,13 +304,15 @@ def _render_row(
     columns: list[tuple[str, str]],
     weeks: dict[tuple[Any, ...], list[StripWeek]],
     drawn_accounts: list[tuple[str, str]],
+    as_of: date,
 ) -> dict[str, Any]:
-    pair = row["account"], row["marketplace"]
+    pair, day = (row["account"], row["marketplace"]), row["as_of"].date()
     harm, chance = measures.float_or_none(row["harm"]), measures.float_or_none(row["chance"])
     worst = _column_heading(row["metric"], row["channel"], labels.company_of(row["marketplace"]))
     return {
         "account": pair[0],
         "marketplace": pair[1],
+        "ended": portfolio_text.as_of_note(day) if day < as_of else "",
         "drawn": pair in drawn_accounts,
         "harm": "" if harm is None else panel_text.format_expected_harm(harm),
         "chance": "" if chance is None else outlook_text.format_chance(chance),

@@ -81,6 +81,12 @@ class PortfolioPanel(widgets.VBox):
         return finding_text(self.portfolio_widget)
 
     @property
+    def first_account(self) -> dict[str, Any]:
+        """The account that comes first, its marketplace and the as-of day, as the other panels take them."""
+        first = self.ranking.iloc[0]
+        return {"account": first["account"], "marketplace": first["marketplace"], "as_of": first["as_of"].date()}
+
+    @property
     def selected(self) -> pd.DataFrame:
         """The worst row of RANKS for each account that matches the filter."""
         return portfolio_model.select_accounts(self.ranking, self._account_filter)
@@ -174,7 +180,9 @@ class PortfolioPanel(widgets.VBox):
         if measure is not None:
             rows = rows[(rows["metric"] == measure[0]) & (rows["channel"] == measure[1])]
         row = rows.iloc[0]
-        question = Question(account, marketplace, row["metric"], row["channel"], int(row["window"]), self.as_of)
+        question = Question(
+            account, marketplace, row["metric"], row["channel"], int(row["window"]), row["as_of"].date()
+        )
         self.opened_panel = WhereIStandPanel(self._workspace, question)
         self._opened_box.children = (self.opened_panel,)
         self.portfolio_widget.send({"opened": f"{account} is opened below."})
@@ -185,8 +193,8 @@ def portfolio(
 ) -> PortfolioPanel:
     """Return the panel "Which account first?", which ranks all accounts of a workspace by expected harm.
 
-    `as_of` is the day (default: the last day of the orders). `look_ahead` simulates the next 30 days of every measure
-    off target or at risk, which takes some hundredths of a second each; interrupt the kernel to stop early and keep the
+    `as_of` is the day (default: that of the newest page). `look_ahead` simulates the next 30 days of every measure off
+    target or at risk, which takes some hundredths of a second each; interrupt the kernel to stop early and keep the
     results so far. `rates` is a file of rates that converts sales to one currency. Raises QuestionError for an invalid
     day or if no account has orders.
     """

@@ -67,14 +67,19 @@ class WhatChangedPanel(Panel):
 
 
 def what_changed(
-    workspace: Workspace, account: str = "", as_of: str | date = "", before: str | date = ""
+    workspace: Workspace,
+    account: str = "",
+    as_of: str | date = "",
+    before: str | date = "",
+    *,
+    marketplace: str = "",
 ) -> WhatChangedPanel:
     """Return the panel "What changed?", which first shows the measure with the worst status.
 
-    `account` is the first account (default: the one with the worst status), `as_of` the later day (default: the last
-    day of the orders), `before` the earlier day (default: the last day of the month before). Raises StoreError for an
-    account that is not in the store, QuestionError for an invalid day.
+    `account` is the first account (default: that with the largest expected harm), `marketplace` one of its own, `as_of`
+    the later day (default: that of the newest page), `before` the earlier day (default: the last day of the month
+    before). Raises StoreError for an account that is not in the store, QuestionError for an invalid day.
     """
-    first = where_i_stand_model.first_question(workspace, account, as_of)
+    first = where_i_stand_model.first_question(workspace, account, as_of, marketplace)
     earlier = where_i_stand_model.parse_day(before) if before else first.as_of.replace(day=1) - timedelta(days=1)
     return WhatChangedPanel(workspace, first, earlier)

@@ -139,10 +139,12 @@ def _reduction_button(slider: widgets.IntSlider, percent: int | None, orders: in
     return button
 
 
-def what_if(workspace: Workspace, account: str = "", as_of: str | date = "") -> WhatIfPanel:
+def what_if(workspace: Workspace, account: str = "", as_of: str | date = "", *, marketplace: str = "") -> WhatIfPanel:
     """Return the panel "What if less went wrong?", which first shows the measure with the worst status.
 
-    `account` is the first account (default: the one with the worst status), `as_of` the day (default: the last day of
-    the orders). Raises StoreError for an account that is not in the store, QuestionError for an invalid day.
+    `account` is the first account (default: that with the largest expected harm), `marketplace` one of its own, and
+    `as_of` the day (default: that of the newest page). Raises StoreError for an account that is not in the store,
+    QuestionError for an invalid day.
     """
-    return WhatIfPanel(workspace, where_i_stand_model.first_question(workspace, account, as_of))
+    first = where_i_stand_model.first_question(workspace, account, as_of, marketplace)
+    return WhatIfPanel(workspace, first)

@@ -16,8 +16,10 @@ from healthkit.ingest import downloads
 from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.metrics.scores import list_days
 from healthkit.panels.order_list import OrderList, csv_file_name, order_headings
+from healthkit.panels.progress import progress_tracker
 from healthkit.report import charts
 from healthkit.report.html import measures
+from healthkit.report.model import last_day_of_month
 from healthkit.report.text import account as account_text
 from healthkit.report.text import downloads as downloads_text
 from healthkit.report.text import events as event_text
@@ -29,6 +31,8 @@ from healthkit.schema.events_file import Event
 from healthkit.schema.tables import WHOLE_ACCOUNT, records
 from healthkit.workspace.workspace import Workspace
 
+JUDGED_WITHIN = 30
+"""Maximum age of the last day that files tell of at which an account is judged as of that day. [days]"""
 HISTORY_DAYS = 120
 """Number of days that the chart shows by default."""
 MAX_WINDOW = 365
@@ -176,18 +180,24 @@ def list_accounts(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def last_day(workspace: Workspace, account: str = "") -> date:
-    """Return the last day with orders or marketplace figures, of the given account or of all accounts.
+    """Return the day of the newest page, of the given account or of all accounts.
 
-    Raises StoreError for an account that is not in the store, QuestionError if there are no orders.
+    It is the last day of which the files or the marketplace's figures tell, at most the end of the month of the last
+    order. Raises StoreError for an account that is not in the store, QuestionError if there are no orders.
     """
     if account:
         workspace.store.check_accounts([account], workspace.accounts)
     coverage = workspace.counts.coverage
-    ends = coverage.loc[coverage["account"] == account, "ends_on"] if account else coverage["ends_on"]
-    if ends.empty:
+    rows = coverage[coverage["account"] == account] if account else coverage
+    if rows.empty:
         raise QuestionError("The store contains no orders. Import some: python -m healthkit import FOLDER.")
     reported = add_report_days(records(workspace.reported(date.max, [account] if account else None)))
-    return max([ends.max().date(), *(row["reported_on"] for row in reported)])
+    # Orders of a month are often updated in the first days of the next, of which no order tells yet.
+    ends = [
+        min(heard_on.date(), last_day_of_month(f"{ends_on:%Y-%m}"))
+        for ends_on, heard_on in rows[["ends_on", "heard_on"]].itertuples(index=False, name=None)
+    ]
+    return max([*ends, *(row["reported_on"] for row in reported)])
 
 
 def list_measures(workspace: Workspace, account: str, marketplace: str, as_of: date) -> list[tuple[str, str]]:
@@ -220,26 +230,47 @@ def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, a
     )
 
 
-def first_question(workspace: Workspace, account: str = "", as_of: str | date = "") -> Question:
-    """Return a question about the measure with the worst status on a day, of the given account or of all accounts.
+def first_question(workspace: Workspace, account: str = "", as_of: str | date = "", marketplace: str = "") -> Question:
+    """Return a question about the measure with the worst status, of the given account or of the first in the ranking.
 
-    `as_of` defaults to the last day of the orders. Raises StoreError for an account that is not in the store,
-    QuestionError for an invalid day or if no account has orders on it.
+    `as_of` defaults to the day of the newest page (see `last_day`). Without an account it is the one with the largest
+    expected harm, as of the last day, at most `as_of`, that its files tell of, as in the index and in `check`. Raises
+    StoreError for an account that is not in the store, QuestionError for an invalid day or if no account has orders on
+    it, AccountMarketplaceError for a marketplace that is not one of the account's.
     """
     day = parse_day(as_of) if as_of else last_day(workspace, account)
-    verdicts = [
-        verdict
-        for account_verdict in workspace.verdicts(day, [account] if account else None)
-        for verdict in account_verdict.measures
-        if is_rate(verdict.metric) and verdict.ours is not None
-    ]
-    if not verdicts:
+    if account:
+        if marketplace:
+            workspace.account(account, marketplace)
+        verdicts = [one for one in workspace.verdicts(day, [account]) if marketplace in ("", one.marketplace)]
+    else:
+        verdicts = newest_verdicts(workspace, day)
+        places = workspace.rank(verdicts, workspace.rates(day), progress_tracker("Looking ahead")).places()
+        verdicts.sort(key=lambda one: places[one[:2]])
+    rates = [[one for one in verdict.measures if is_rate(one.metric) and one.ours is not None] for verdict in verdicts]
+    found = [measures_of_account for measures_of_account in rates if measures_of_account]
+    if not found:
         no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores([account] if account else None))
-        hint = no_rules or f"The last order day: {last_day(workspace)}."
+        hint = no_rules or f"The files tell of days until {last_day(workspace)}."
         judged = " that a policy judges" if no_rules else ""
         raise QuestionError(f"No account has orders by {figures.format_day(day, 0)}{judged}. {hint}")
-    worst = min(verdicts, key=lambda verdict: (verdict.worst_first_key, verdict.account, verdict.marketplace))
-    return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, day)
+    candidates = [one for measures_of_account in found for one in measures_of_account] if account else found[0]
+    worst = min(candidates, key=lambda verdict: (verdict.worst_first_key, verdict.account, verdict.marketplace))
+    return Question(worst.account, worst.marketplace, worst.metric, worst.channel, worst.window, worst.as_of)
+
+
+def newest_verdicts(workspace: Workspace, as_of: date) -> list[AccountVerdict]:
+    """Return the verdict on each account as of the last day, at most `as_of`, that its files tell of.
+
+    An account whose files end more than JUDGED_WITHIN days earlier is judged as of the day itself, on which nothing is
+    known of it.
+    """
+    verdicts = workspace.verdicts(as_of, at_last_known_day=True)
+    ended = {one[:2] for one in verdicts if (as_of - one.as_of).days > JUDGED_WITHIN}
+    if not ended:
+        return verdicts
+    today = workspace.verdicts(as_of, sorted({account for account, _ in ended}))
+    return [one for one in verdicts if one[:2] not in ended] + [one for one in today if one[:2] in ended]
 
 
 def is_rate(metric: str) -> bool:

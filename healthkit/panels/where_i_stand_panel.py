@@ -78,10 +78,14 @@ class WhereIStandPanel(Panel):
         )
 
 
-def where_i_stand(workspace: Workspace, account: str = "", as_of: str | date = "") -> WhereIStandPanel:
+def where_i_stand(
+    workspace: Workspace, account: str = "", as_of: str | date = "", *, marketplace: str = ""
+) -> WhereIStandPanel:
     """Return the panel "Where do I stand?", which first shows the measure with the worst status.
 
-    `account` is the first account (default: the one with the worst status), `as_of` the day (default: the last day of
-    the orders). Raises StoreError for an account that is not in the store, QuestionError for an invalid day.
+    `account` is the first account (default: that with the largest expected harm), `marketplace` one of its own, and
+    `as_of` the day (default: that of the newest page). Raises StoreError for an account that is not in the store,
+    QuestionError for an invalid day.
     """
-    return WhereIStandPanel(workspace, where_i_stand_model.first_question(workspace, account, as_of))
+    first = where_i_stand_model.first_question(workspace, account, as_of, marketplace)
+    return WhereIStandPanel(workspace, first)

@@ -15,12 +15,12 @@ import pandas as pd
 from healthkit import store
 from healthkit.analysis import reported_scores, simulation, verdicts
 from healthkit.analysis.account_view import REPORTED_TABLES, AccountView
-from healthkit.analysis.ranking import Ranking, account_harm, rank_accounts
+from healthkit.analysis.ranking import AccountHarm, Ranking, account_harm, rank_accounts, unknown_harm
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, ProgressTracker
 from healthkit.metrics.evidence import FileCoverage
-from healthkit.metrics.policy import Policy, PolicyError, Rule
+from healthkit.metrics.policy import Policy, PolicyError, Rule, worst_first_key
 from healthkit.metrics.policy_files import NO_RULES_HINT, load_policies, load_policy, marketplaces_with_policy
 from healthkit.schema import tables
 from healthkit.schema.days import Day, Days, to_day, to_names
@@ -99,6 +99,7 @@ class Workspace:
         self._single_policy = None if policy is None else load_policy(policy)
         self._track = track
         self._counts_found_in: Path | None = None
+        self._harms: dict[tuple[str, str, date], AccountHarm] = {}
         self._views = lru_cache(MAX_OPEN_ACCOUNTS)(self._open_view)
         self._counts_of = lru_cache(MAX_CACHED_SELECTIONS)(self._select_counts)
         self._reported_ledger = lru_cache(MAX_CACHED_SELECTIONS)(self._load_reported)
@@ -346,16 +347,37 @@ class Workspace:
         ]
 
     def rank(
-        self, verdicts_of_accounts: Iterable[AccountVerdict], rates: Rates | None = None, track: ProgressTracker = iter
+        self,
+        verdicts_of_accounts: Iterable[AccountVerdict],
+        rates: Rates | None = None,
+        track: ProgressTracker | None = iter,
+        *,
+        keep_at_interrupt: bool = False,
     ) -> Ranking:
         """Return accounts in the order in which to open them, by expected harm (see `analysis.ranking`).
 
-        Some hundredths of a second are needed for each measure that is off target or at risk.
+        Some hundredths of a second are needed for each measure that is off target or at risk, once for each account and
+        day. `track` shows the progress; None simulates nothing, and accounts rank by status and share of the limit
+        used. With `keep_at_interrupt` an interrupt ends the simulations early and keeps their results.
         """
-        return rank_accounts(
-            (account_harm(self._views(one.account, one.marketplace), one) for one in track(list(verdicts_of_accounts))),
-            rates,
-        )
+        found = list(verdicts_of_accounts)
+        # The rates fitted to one day serve all of its accounts, and only those of the last day are kept.
+        in_turn = sorted(found, key=lambda one: (-one.as_of.toordinal(), worst_first_key(one.status)))
+        harms = {}
+        try:
+            for one in track(in_turn) if track is not None else ():
+                harms[one[:2]] = self._harm(one)
+        except KeyboardInterrupt:
+            if not keep_at_interrupt:
+                raise
+        return rank_accounts((harms.get(one[:2]) or unknown_harm(one) for one in found), rates)
+
+    def _harm(self, verdict: AccountVerdict) -> AccountHarm:
+        """Return the expected harm of an account, which is worked out once."""
+        if verdict[:3] not in self._harms:
+            view = self._views(verdict.account, verdict.marketplace)
+            self._harms[verdict[:3]] = account_harm(view, verdict)
+        return self._harms[verdict[:3]]
 
     def rates(self, day: Day, given: Path | None = None) -> Rates | None:
         """Return the rates of currencies on a day: of the given file, or of `rates.csv` beside the store, if any.
