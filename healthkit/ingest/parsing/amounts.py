@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -64,6 +65,7 @@ def parse_amount(word: str) -> Decimal | None:
     return Decimal(f"{sign}{digits}{f'.{rest}' if rest else ''}")
 
 
+@lru_cache(1 << 14)  # Every chunk of a file has much the same prices.
 def parse_price(word: str, marketplace: str = "") -> tuple[Decimal | None, str | None]:
     """Return the amount and the currency in a cell; the currency is None if no sign names one, or one of several.
 

@@ -42,7 +42,7 @@ class DefectListLayout:
 def files() -> list[Path]:
     """Return the column maps: the kit's own, and that of the working folder if it is another file."""
     own = Path(FILE_LABEL)
-    return [FILE, own.absolute()] if own.is_file() and own.resolve() != FILE.resolve() else [FILE]
+    return [FILE, own.absolute()] if own.is_file() and not own.samefile(FILE) else [FILE]
 
 
 def load_defect_lists(*maps: Path) -> dict[str, DefectListLayout]:

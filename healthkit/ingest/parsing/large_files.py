@@ -231,8 +231,8 @@ class _LargeFile:
         for block in self._read_line_blocks():
             refuse_long_lines(name, block, lines_before + pending.count(b"\n"))
             text, notes = normalize_text(block, name, is_partial=True)
-            text = pending + text
             if not header:
+                text, pending = pending + text, b""
                 if b"\n" not in text:
                     raise NeedsWholeFile  # Its lines end in carriage returns alone, or it is one line.
                 trimmed = text.lstrip(b"\n")
@@ -246,10 +246,15 @@ class _LargeFile:
                 order_column = kind.normalize_header(header.decode(), delimiter).index(kind.required_columns[0])
                 text = rest
             end = _last_order_start(text, order_column, delimiter.encode())
+            if not end:
+                # The order may have begun in the text before.
+                text, pending = pending + text, b""
+                end = _last_order_start(text, order_column, delimiter.encode())
+            body = b"".join((pending, memoryview(text)[:end]))  # Of a view, because each copy of a chunk takes long.
             pending = text[end:]
-            if end:
-                yield Chunk(header, kind, delimiter, text[:end], lines_before + 1, is_first, len(block), notes)
-                lines_before, is_first = lines_before + text.count(b"\n", 0, end), False
+            if body:
+                yield Chunk(header, kind, delimiter, body, lines_before + 1, is_first, len(block), notes)
+                lines_before, is_first = lines_before + body.count(b"\n"), False
             elif len(pending) > MAX_ORDER_BYTES:
                 raise NeedsWholeFile
         if not header:
@@ -259,18 +264,18 @@ class _LargeFile:
 
     def _read_line_blocks(self) -> Iterator[bytes]:
         """Yield the text as UTF-8 in blocks of whole lines, of about CHUNK_BYTES each."""
-        pieces: list[bytes] = []
+        pieces: list[bytes | memoryview] = []
         size = 0
         for piece in transcode_to_utf8(self._read_pieces(), self.encoding, self.part.name):
             pieces.append(piece)
             size += len(piece)
             end = piece.rfind(b"\n") + 1
             if end and size >= CHUNK_BYTES:
-                pieces[-1] = piece[:end]
+                pieces[-1] = memoryview(piece)[:end]
                 yield b"".join(pieces)
                 pieces, size = [piece[end:]], len(piece) - end
             elif not end and size > 2 * MAX_LINE_BYTES:
-                if any(b"\r" in one for one in pieces):
+                if any(b"\r" in bytes(one) for one in pieces):
                     raise NeedsWholeFile  # Its lines may end in carriage returns alone.
                 yield b"".join(pieces)
                 pieces, size = [], 0
