@@ -16,6 +16,7 @@ import yaml
 
 from healthkit.analysis import rolloff, verdicts
 from healthkit.analysis.todo import OrderToAct, find_todo
+from healthkit.batch.report_data import MIME_TYPE, ReportData
 from healthkit.metrics import scores
 from healthkit.metrics.action_files import (
     ACTION_FOLDER,
@@ -30,6 +31,7 @@ from healthkit.report.html.report import verdict_lines
 from healthkit.report.html.todo import rows_of_report
 from healthkit.report.model import open_report
 from healthkit.report.text import labels
+from healthkit.report.text.figures import format_long_day
 from healthkit.report.todo_list import account_todo
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
@@ -442,6 +444,53 @@ def test_the_list_leads_with_the_smallest_set_for_the_worst_measure(lantern):
 
 def test_the_best_case_never_stands_alone(lantern):
     assert all(row.likely for row in lantern if "if nothing new goes wrong" in row.brings)
+
+
+def test_what_is_likely_with_a_request_granted_is_a_scenario_of_its_orders(desk, lantern):
+    view, tried = desk.account(LANTERN), 0
+    for row in lantern:
+        if row.kind != "clear" or row.metric != "order_defect_rate":
+            continue
+        steps = [{"cleared": {"orders": [one.order_id for one in row.first_orders], "since": DAY + timedelta(days=1)}}]
+        futures = view.simulate_scenario(view.measure(row.metric, DAY), steps, draws=100)
+        back = {tenth: day and format_long_day(day, 2026) for tenth, day in futures.back_on_by_tenth.items()}
+        phrase = (
+            f"back by {back[5]} with a chance of {round(futures.chance_back_by(futures.back_on_by_tenth[5]) * 100)}%"
+            if back[9] is None or futures.back_on_by_tenth[9] == futures.last_day
+            else f"likely back between {back[1]} and {back[9]}"
+        )
+        assert row.brings.endswith(f"; at the usual pace {phrase}")
+        tried += 1
+    assert tried > 2
+
+
+def test_what_cannot_be_judged_with_a_request_granted_says_nothing_of_what_is_likely(desk):
+    rows = [row for row in account_todo(desk.account("paper-moth"), DAY, draws=20) if row.kind == "clear"]
+    unjudged = [row for row in rows if "cannot be judged then" in row.brings]
+    assert unjudged
+    assert not any("usual pace" in row.brings for row in unjudged)
+    assert any("usual pace" in row.brings for row in rows)
+
+
+def test_the_smallest_set_of_claims_is_among_the_strongest_steps_of_a_report(desk):
+    report = open_report(desk, LANTERN, "2026-10")
+    key = "order_defect_rate", "seller", 60
+    [won] = [one for one in report.steps[key] if one.step.kind == "cleared"]
+    assert won.step.orders == report.todo.measures[0].items[0].saved_orders
+    assert len(won.step.orders) == 5
+    assert won.step.since == DAY + timedelta(days=1)
+    days = [one.simulation.days["off"].mean() for one in report.steps[key]]
+    assert days == sorted(days)
+    plain = report.futures[key].days["off"]
+    assert days[-1] < plain.mean()
+    figures = ReportData(report, "page")._repr_mimebundle_()[MIME_TYPE]["figures"]
+    told = next(one for one in figures["outlook"] if (one["metric"], one["window"]) == ("order_defect_rate", 60))
+    assert [one["kind"] for one in told["strongest_steps"]] == [one.step.kind for one in report.steps[key]]
+    listed = next(one for one in told["strongest_steps"] if one["kind"] == "cleared")
+    assert (listed["orders"], listed["since"]) == (list(won.step.orders), "2026-11-01")
+    assert listed["futures"]["breach"]["30"] == won.simulation.breach_chances[30]
+    assert listed["likely"].startswith(("back by", "likely back"))
+    assert json.dumps(figures)
 
 
 def test_failing_measures_come_first_then_files_then_what_waits_elsewhere(desk):

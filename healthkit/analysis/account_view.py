@@ -22,7 +22,7 @@ from healthkit.analysis.reconcile import Reconciliation, reconcile
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar, counts_known_on, roll_off_calendar
 from healthkit.analysis.scenario_futures import (
     ScenarioForecast,
-    StrongStep,
+    StrongestSteps,
     candidate_steps,
     forecast_scenarios,
     pick_strongest,
@@ -35,7 +35,6 @@ from healthkit.analysis.what_if import (
     ScenarioEdits,
     ScenarioResult,
     ScenarioStep,
-    apply_step,
     edit_measure,
     parse_scenario,
     parse_step_texts,
@@ -348,28 +347,30 @@ class AccountView:
         return self.ledger if any(step.kind == "stop_selling" for step in steps) else None
 
     def strongest_steps(
-        self, row: pd.Series, calendar: RollOffCalendar, *, draws: int = simulation.DRAWS, seed: int = 0
-    ) -> tuple[Simulation, list[StrongStep]]:
+        self,
+        row: pd.Series,
+        calendar: RollOffCalendar,
+        requests: Sequence[ScenarioStep] = (),
+        *,
+        only_requests: bool = False,
+        draws: int = simulation.DRAWS,
+        seed: int = 0,
+    ) -> StrongestSteps:
         """Return the simulated futures of a row of SCORES, and the steps from the next day on that help most.
 
-        See `scenario_futures.candidate_steps` and `pick_strongest`; `calendar` is the roll-off calendar of the row.
+        Tried are `scenario_futures.candidate_steps` (unless `only_requests`), and `requests` that are granted (see
+        `Todo.steps_if_granted`). `calendar` is the roll-off calendar of the row.
         """
         known = edit_measure(counts_known_on(self.counts, calendar.as_of), row, [], calendar)
-        steps = candidate_steps(known, calendar, self.ledger)
+        steps = [*([] if only_requests else candidate_steps(known, calendar, self.ledger)), *requests]
         if not steps:
-            return self.simulate(row, draws=draws, seed=seed, bands=False), []
+            return StrongestSteps(self.simulate(row, draws=draws, seed=seed, bands=False), [], {})
         forecasts = self.forecast_scenarios(
             row, [[step] for step in steps], draws=draws, seed=seed, bands=False, calendar=calendar
         )
-        strongest = []
-        for step, futures in pick_strongest(steps, forecasts):
-            # In the best case nothing new goes wrong, with less of a cause or not: only other orders move it.
-            best = calendar
-            if step.kind == "stop_selling":
-                changes = apply_step(known, step, calendar, self.ledger).volume_changes
-                best = roll_off_calendar(self.counts, self.policy, row, volume_changes=changes)
-            strongest.append(StrongStep(step, futures, best))
-        return forecasts[0].plain, strongest
+        simulations = [one.simulation for one in forecasts[len(steps) - len(requests) :]]
+        granted = {step.orders: one for step, one in zip(requests, simulations, strict=True)}
+        return StrongestSteps(forecasts[0].plain, pick_strongest(steps, forecasts), granted)
 
     @staticmethod
     def parse_steps(scenario: Any) -> list[ScenarioStep]:

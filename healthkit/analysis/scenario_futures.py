@@ -96,11 +96,21 @@ def forecast_scenarios(
 
 
 class StrongStep(NamedTuple):
-    """A step and the simulated futures of a measure under it; `calendar` is its roll-off calendar, the best case."""
+    """A step and the simulated futures of a measure under it."""
 
     step: ScenarioStep
     simulation: Simulation
-    calendar: RollOffCalendar
+
+
+class StrongestSteps(NamedTuple):
+    """The simulated futures of a measure as it goes on, and the steps tried that help most.
+
+    `granted` has the futures with each request granted, by the ids of its orders.
+    """
+
+    plain: Simulation
+    steps: list[StrongStep]
+    granted: dict[tuple[str, ...], Simulation]
 
 
 def candidate_steps(known: ScenarioEdits, calendar: RollOffCalendar, ledger: Ledger) -> list[ScenarioStep]:
@@ -116,17 +126,17 @@ def candidate_steps(known: ScenarioEdits, calendar: RollOffCalendar, ledger: Led
 
 def pick_strongest(
     steps: Sequence[ScenarioStep], forecasts: Sequence[ScenarioForecast], limit: int = STRONGEST_STEPS
-) -> list[tuple[ScenarioStep, Simulation]]:
+) -> list[StrongStep]:
     """Return the steps with the fewest expected days off target, the fewest first.
 
     Steps that save less than SMALLEST_EFFECT of these days are left out.
     """
     pairs = [
-        (step, one.simulation)
+        StrongStep(step, one.simulation)
         for step, one in zip(steps, forecasts, strict=True)
         if _share_off(one.simulation) < _share_off(one.plain) * (1 - SMALLEST_EFFECT)
     ]
-    return sorted(pairs, key=lambda pair: _share_off(pair[1]))[:limit]
+    return sorted(pairs, key=lambda pair: _share_off(pair.simulation))[:limit]
 
 
 def _share_off(simulation: Simulation) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -18,10 +18,10 @@ from healthkit.analysis.due_orders import find_due_orders
 from healthkit.analysis.goals import fewest_orders
 from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
-from healthkit.analysis.what_if import parse_scenario, run_scenario
+from healthkit.analysis.what_if import ScenarioStep, parse_scenario, run_scenario
 from healthkit.metrics.action_files import Action, ActionCatalogue
 from healthkit.metrics.counts import Counts
-from healthkit.metrics.policy import Policy, Rule
+from healthkit.metrics.policy import JUDGED_STATUSES, Policy, Rule
 from healthkit.schema.tables import Frame, Ledger, collect_to_pandas, records
 
 FAILING_STATUSES = ("off target", "at risk")
@@ -84,6 +84,13 @@ class TodoItem:
         """The earliest last day of these orders."""
         return min((one.last_day for one in self.first_orders if one.last_day is not None), default=None)
 
+    @property
+    def saved_orders(self) -> tuple[str, ...]:
+        """The ids of these orders that are no longer at fault with this request granted, if it can be judged then."""
+        is_judged = self.action.kind == "clear" and self.then is not None and self.then.status in JUDGED_STATUSES
+        granted = self.first_orders if is_judged else ()
+        return tuple(one.order_id for one in granted if one.is_saved)
+
 
 @dataclass(frozen=True)
 class MeasureTodo:
@@ -115,6 +122,16 @@ class Todo:
     as_of: date
     measures: tuple[MeasureTodo, ...]
     catalogue: ActionCatalogue
+
+    def steps_if_granted(self, key: MeasureKey) -> list[ScenarioStep]:
+        """Return the requests for one measure as steps of a scenario, each granted on the day after the as-of day."""
+        items = (item for one in self.measures if (one.metric, one.channel, one.window) == key for item in one.items)
+        since = self.as_of + timedelta(days=1)
+        return [
+            ScenarioStep("cleared", 0, since=since, orders=orders)
+            for orders in dict.fromkeys(item.saved_orders for item in items)
+            if orders
+        ]
 
 
 def find_todo(

@@ -13,7 +13,7 @@ from healthkit.report.html.portfolio import portfolio_row
 from healthkit.report.html.report import chapter_order_lists, chapter_order_workbooks, verdict_lines
 from healthkit.report.html.todo import rows_of_report
 from healthkit.report.model import MonthlyReport
-from healthkit.report.text.outlook import likely_return_phrase
+from healthkit.report.text.outlook import likely_return_phrase, strong_step_phrase
 from healthkit.report.todo_list import todo_as_data
 from healthkit.schema import tables
 
@@ -48,7 +48,9 @@ class ReportData:
             "violations": _records(monthly.violations),
             "standings": [_key_fields(key) | _streak_as_data(streak) for key, streak in monthly.standings.items()],
             "outlook": [
-                _key_fields(key) | _calendar_as_data(calendar, monthly.futures.get(key))
+                _key_fields(key)
+                | _calendar_as_data(calendar, monthly.futures.get(key))
+                | {"strongest_steps": [_strong_step_as_data(one) for one in monthly.steps.get(key, [])]}
                 for key, calendar in monthly.calendars.items()
             ],
             "drivers": [_key_fields(key) | {"groups": _records(groups)} for key, groups in monthly.drivers.items()],
@@ -87,13 +89,25 @@ def _calendar_as_data(calendar: Any, futures: Any) -> dict[str, Any]:
     data = {"back_on": _to_json_value(calendar.back_on), "days": _records(days)}
     if futures is None:
         return data
+    likely = likely_return_phrase(futures, calendar, calendar.as_of.year)
+    return data | {"likely": likely, "futures": _simulation_as_data(futures)}
+
+
+def _strong_step_as_data(strong: Any) -> dict[str, Any]:
+    """Return one of the steps that help most, and what is likely under it."""
+    step, year = strong.step, strong.simulation.as_of.year
+    return {
+        "kind": step.kind, "cause": step.cause, "by": float(step.by), "sku": step.sku, "orders": list(step.orders),
+        "since": _to_json_value(step.since), "likely": strong_step_phrase(strong.simulation, year),
+        "futures": _simulation_as_data(strong.simulation),
+    }  # fmt: skip
+
+
+def _simulation_as_data(futures: Any) -> dict[str, Any]:
+    """Return the chance to be off target within some days, and the days of return of simulated futures."""
     back = {str(share): _to_json_value(day) for share, day in futures.back_on_by_tenth.items()}
     breach = {str(ahead): chance for ahead, chance in futures.breach_chances.items()}
-    likely = likely_return_phrase(futures, calendar, calendar.as_of.year)
-    return data | {
-        "likely": likely,
-        "futures": {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back},
-    }
+    return {"draws": futures.draws, "seed": futures.seed, "breach": breach, "back": back}
 
 
 def _reconciliation_as_data(reconciliation: Any) -> dict[str, Any]:

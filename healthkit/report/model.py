@@ -18,7 +18,7 @@ from healthkit.analysis.bridge import Bridge, ExplainError
 from healthkit.analysis.ranking import AccountHarm, Stake, account_harm, measures_at_stake
 from healthkit.analysis.reconcile import Reconciliation
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
-from healthkit.analysis.scenario_futures import StrongStep
+from healthkit.analysis.scenario_futures import StrongestSteps, StrongStep
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak_in_days
 from healthkit.analysis.todo import Todo
@@ -119,9 +119,10 @@ class MonthlyReport:
     Analyses, by metric, channel and window: `bridges` of rates off target or at risk explain the change since `before`,
     if both days have a rate under the same rule. `drivers` has the groups of orders with excess faults, for the worst
     window of each of these rates. `calendars` has their roll-off calendars, and `futures` their simulated futures;
-    `steps` has the steps that help most in the worst window. `standings` has the streak off target of each judged
-    measure, `todo` the actions that are still possible. `at_stake` says what the offers sold that a measure off target
-    or at risk puts at stake, and `harm` what ranks the account among others.
+    `granted` has those with requests granted, by the ids of their orders, and `steps` the steps that help most in the
+    worst window. `standings` has the streak off target of each judged measure, `todo` the actions that are still
+    possible. `at_stake` says what the offers sold that a measure off target or at risk puts at stake, and `harm` what
+    ranks the account among others.
 
     Figures of the marketplace: `reported` is its own figures as SCORES on `before` and `as_of`, `reconciled` compares
     our counts with them, and `states` is the rows of ACCOUNT_STATES in its newest report. `violations` has one row a
@@ -163,6 +164,7 @@ class MonthlyReport:
     calendars: dict[MeasureKey, RollOffCalendar] = field(default_factory=dict)
     futures: dict[MeasureKey, Simulation] = field(default_factory=dict)
     steps: dict[MeasureKey, list[StrongStep]] = field(default_factory=dict)
+    granted: dict[MeasureKey, dict[tuple[str, ...], Simulation]] = field(default_factory=dict)
     verdict: AccountVerdict | None = None
     month_end: date | None = None
     without_rule: list[EndedRule] = field(default_factory=list)
@@ -308,7 +310,8 @@ def _build_report(
     past_days = past["as_of"].dt.date
     daily = past[past_days.isin(history)].reset_index(drop=True)
     calendars = _analyse(watched, view.calendar)
-    futures, steps = _simulate_measures(view, watched, calendars)
+    todo = view.todo(as_of, verdict=verdict, scored=scored, calendars=calendars)
+    strongest = _simulate_measures(view, watched, calendars, todo)
     of_account = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     return MonthlyReport(
         account=view.account,
@@ -342,8 +345,9 @@ def _build_report(
         drivers=_analyse(_worst_windows(watched), view.drivers),
         standings=dict(_streaks(view, scored, daily)),
         calendars=calendars,
-        futures=futures,
-        steps=steps,
+        futures={key: one.plain for key, one in strongest.items()},
+        steps={key: one.steps for key, one in strongest.items() if one.steps},
+        granted={key: one.granted for key, one in strongest.items()},
         verdict=verdict,
         month_end=period.last,
         without_rule=view.policy.without_rule(as_of),
@@ -351,7 +355,7 @@ def _build_report(
         event_effects=view.event_effects(as_of),
         at_stake=measures_at_stake(view, verdict),
         harm=account_harm(view, verdict),
-        todo=view.todo(as_of, verdict=verdict, scored=scored, calendars=calendars),
+        todo=todo,
     )
 
 
@@ -369,20 +373,21 @@ def _analyse(rows: pd.DataFrame, analysis: Callable[[pd.Series], T]) -> dict[Mea
 
 
 def _simulate_measures(
-    view: AccountView, watched: pd.DataFrame, calendars: dict[MeasureKey, RollOffCalendar]
-) -> tuple[dict[MeasureKey, Simulation], dict[MeasureKey, list[StrongStep]]]:
-    """Simulate futures of rows of SCORES, and the strongest steps in the worst window of each."""
+    view: AccountView, watched: pd.DataFrame, calendars: dict[MeasureKey, RollOffCalendar], todo: Todo
+) -> dict[MeasureKey, StrongestSteps]:
+    """Simulate futures of rows of SCORES, also with requests granted, and the strongest steps in the worst windows."""
+    worst = {_measure_key(row) for _, row in _worst_windows(watched).iterrows()}
 
-    def strongest(row: pd.Series) -> tuple[Simulation, list[StrongStep]]:
-        return view.strongest_steps(row, calendars[_measure_key(row)], draws=SIMULATION_DRAWS)
+    def strongest(row: pd.Series) -> StrongestSteps:
+        key = _measure_key(row)
+        requests = todo.steps_if_granted(key)
+        return view.strongest_steps(
+            row, calendars[key], requests, only_requests=key not in worst, draws=SIMULATION_DRAWS
+        )
 
-    worst = _worst_windows(watched)
-    worst = worst[[_measure_key(row) in calendars for _, row in worst.iterrows()]]
-    with_steps = _analyse(worst, strongest)
-    others = watched[[_measure_key(row) not in with_steps for _, row in watched.iterrows()]]
-    futures = _analyse(others, lambda row: view.simulate(row, draws=SIMULATION_DRAWS, bands=False))
-    steps = {key: found for key, (_, found) in with_steps.items()}
-    return {**futures, **{key: plain for key, (plain, _) in with_steps.items()}}, steps
+    known = [_measure_key(row) in calendars for _, row in watched.iterrows()]
+    found = _analyse(watched[known], strongest)
+    return {key: one if key in worst else one._replace(steps=[]) for key, one in found.items()}
 
 
 def _worst_windows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,8 @@ from healthkit.schema import tables
 from healthkit.schema.days import Day, to_day
 
 MeasureKey = tuple[str, str, int]
+GrantedFutures = Mapping[tuple[str, ...], Simulation]
+"""Futures with a request granted, by the ids of its orders."""
 
 
 class TodoOrder(NamedTuple):
@@ -38,9 +40,9 @@ class TodoRow(NamedTuple):
     """One row of the list: an action for a measure, or a file to bring (`kind` is `file`).
 
     `orders` are in the order of doing; the first `needed` are the smallest set that is enough (None: all, or none is).
-    `until` says until when, `brings` what it brings in the best case, `likely` what is likely without it, `past` for
-    how many orders it is too late. `where`, `grounds` and `note` say how; `source`, `url`, `read` and `sure` whose word
-    that is.
+    `until` says until when, `brings` what it brings in the best case and is likely with it, `likely` without it, `past`
+    for how many orders it is too late. `where`, `grounds` and `note` say how; `source`, `url`, `read` and `sure` whose
+    word that is.
     """
 
     position: int
@@ -86,16 +88,22 @@ def account_todo(
     verdict = view.verdict(to_day(as_of)) if verdict is None else verdict
     scored = view.score(verdict.as_of)
     calendars: dict[MeasureKey, RollOffCalendar] = {}
-    futures: dict[MeasureKey, Simulation] = {}
+    rows: dict[MeasureKey, pd.Series] = {}
     failing = {(one.metric, one.channel, one.window) for one in verdict.measures if one.status in FAILING_STATUSES}
     for _, row in scored[scored["rate"].notna()].iterrows():
         key = row["metric"], row["channel"], int(row["window"])
         if key in failing:
             with suppress(OutlookError):
-                calendars[key] = view.calendar(row)
-                futures[key] = view.simulate(row, draws=draws, bands=False)
+                calendars[key], rows[key] = view.calendar(row), row
     todo = view.todo(as_of, verdict=verdict, scored=scored, calendars=calendars)
-    return todo_rows(todo, verdict, calendars, futures)
+    futures: dict[MeasureKey, Simulation] = {}
+    granted: dict[MeasureKey, GrantedFutures] = {}
+    for key, row in rows.items():
+        with suppress(OutlookError):
+            futures[key], _, granted[key] = view.strongest_steps(
+                row, calendars[key], todo.steps_if_granted(key), only_requests=True, draws=draws
+            )
+    return todo_rows(todo, verdict, calendars, futures, granted)
 
 
 def todo_rows(
@@ -103,8 +111,12 @@ def todo_rows(
     verdict: AccountVerdict,
     calendars: Mapping[MeasureKey, RollOffCalendar],
     futures: Mapping[MeasureKey, Simulation],
+    granted: Mapping[MeasureKey, GrantedFutures],
 ) -> list[TodoRow]:
-    """Return the rows of a list: measures off target or at risk first, then files to bring, then what waits."""
+    """Return the rows of a list: measures off target or at risk first, then files to bring, then what waits.
+
+    `futures` are simulated as it goes on, `granted` with requests granted.
+    """
     by_key = {(one.metric, one.channel, one.window): one for one in verdict.measures}
     failing: list[TodoRow] = []
     others: list[TodoRow] = []
@@ -112,7 +124,7 @@ def todo_rows(
         key = measure.metric, measure.channel, measure.window
         likely = _likely(measure, calendars.get(key), futures.get(key))
         rows = failing if measure.status in FAILING_STATUSES else others
-        rows += _measure_rows(todo, measure, by_key[key], likely)
+        rows += _measure_rows(todo, measure, by_key[key], likely, granted.get(key, {}))
     rows = [*failing, *_file_rows(verdict), *others]
     return [row._replace(position=position) for position, row in enumerate(rows, 1)]
 
@@ -124,7 +136,9 @@ def _likely(measure: MeasureTodo, calendar: RollOffCalendar | None, futures: Sim
     return outlook_text.likely_return_phrase(futures, calendar, calendar.as_of.year)
 
 
-def _measure_rows(todo: Todo, measure: MeasureTodo, verdict: Verdict, likely: str) -> Iterator[TodoRow]:
+def _measure_rows(
+    todo: Todo, measure: MeasureTodo, verdict: Verdict, likely: str, granted: GrantedFutures
+) -> Iterator[TodoRow]:
     words = labels.metric_words(measure.metric)
     noun = "order" if measure.channel != "all" and words.noun != "return" else words.noun
     row = verdict.decisive_row
@@ -133,6 +147,8 @@ def _measure_rows(todo: Todo, measure: MeasureTodo, verdict: Verdict, likely: st
     company = labels.company_of(todo.marketplace)
     for item in measure.items:
         action, brings = item.action, todo_text.brings_phrase(item, measure, *target, todo.as_of, company, noun)
+        if (with_request := granted.get(item.saved_orders)) is not None:
+            brings += f"; at the usual pace {outlook_text.likely_clause(with_request, todo.as_of.year)}"
         if item is first_request and measure.together is not None and measure.now is not None:
             brings += f"; {todo_text.together_phrase(measure.together, measure.now, *target, todo.as_of)}"
         deadline_note = "" if action.deadline is None else action.deadline.note
@@ -221,4 +237,4 @@ def report_todo(report: MonthlyReport) -> list[TodoRow]:
     """Return the rows of a monthly report; none if it was built without them."""
     if report.todo is None or report.verdict is None:
         return []
-    return todo_rows(report.todo, report.verdict, report.calendars, report.futures)
+    return todo_rows(report.todo, report.verdict, report.calendars, report.futures, report.granted)

@@ -66,7 +66,7 @@ def what_if_section(
         if (phrase := likely_phrase(calendar, futures, year))
         else "",
         "strongest": [
-            (outlook_text.step_phrase(one.step, row.noun, year), likely_phrase(one.calendar, one.simulation, year))
+            (outlook_text.step_phrase(one.step, row.noun, year), outlook_text.strong_step_phrase(one.simulation, year))
             for one in strongest
         ],
         "strongest_lead": outlook_text.strongest_steps_lead(len(strongest)),

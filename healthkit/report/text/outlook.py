@@ -37,6 +37,8 @@ LIKELY_NOTE = (
 NO_NEW_ORDERS_NOTE = "No new orders are taken into account: every window only empties."
 
 
+MAX_NAMED = 5
+"""Maximum number of orders that the phrase of a step names."""
 CHANCE_DAYS = 30
 """Number of days ahead for which a phrase states the chance to be off target. [days]"""
 
@@ -62,22 +64,43 @@ def likely_return_phrase(simulation: Simulation, calendar: RollOffCalendar, year
     'back by 17 January 2027 with a chance of 50%; 22 November if nothing new goes wrong; 88% chance still off target on 30 November'
     """  # noqa: E501 - the phrases
     if not simulation.off_target_now:
-        return (
-            f"{format_chance(simulation.breach_chances[CHANCE_DAYS])} chance to be off target within {CHANCE_DAYS} days"
-        )
+        return likely_clause(simulation, year)
     best = (
         f"{format_long_day(calendar.back_on, year)} if nothing new goes wrong"
         if calendar.back_on is not None
         else f"not before {format_long_day(calendar.last_day, year)} even if nothing new goes wrong"
     )
-    chance_day = simulation.as_of + timedelta(days=CHANCE_DAYS)
-    chance = format_chance(simulation.chance_off(chance_day))
-    still = f"{chance} chance still off target on {format_long_day(chance_day, year)}"
-    return f"{_likely_clause(simulation, year)}; {best}; {still}"
+    return f"{likely_clause(simulation, year)}; {best}; {_still_off_clause(simulation, year)}"
 
 
-def _likely_clause(simulation: Simulation, year: int) -> str:
-    """Return the days of the likely return, or that none is likely in the simulated days."""
+def _still_off_clause(simulation: Simulation, year: int) -> str:
+    day = simulation.as_of + timedelta(days=CHANCE_DAYS)
+    return f"{format_chance(simulation.chance_off(day))} chance still off target on {format_long_day(day, year)}"
+
+
+def strong_step_phrase(simulation: Simulation, year: int) -> str:
+    """Return what is likely under one of the strongest steps: the days of its return, and a chance.
+
+    >>> from types import SimpleNamespace as Made
+    >>> futures = Made(off_target_now=True, as_of=date(2026, 10, 31), chance_off=lambda day: 0.62,
+    ...                back_on_by_tenth={1: date(2026, 11, 24), 5: date(2026, 12, 2), 9: date(2026, 12, 9)},
+    ...                last_day=date(2027, 1, 29))
+    >>> strong_step_phrase(futures, 2026)
+    'likely back between 24 November and 9 December; 62% chance still off target on 30 November'
+    """
+    clause = likely_clause(simulation, year)
+    return f"{clause}; {_still_off_clause(simulation, year)}" if simulation.off_target_now else clause
+
+
+def likely_clause(simulation: Simulation, year: int) -> str:
+    """Return the days of the likely return, or that none is likely in the simulated days.
+
+    For a measure that is not off target, the chance to be off target within `CHANCE_DAYS` days.
+    """
+    if not simulation.off_target_now:
+        return (
+            f"{format_chance(simulation.breach_chances[CHANCE_DAYS])} chance to be off target within {CHANCE_DAYS} days"
+        )
     first, middle, last = (simulation.back_on_by_tenth[tenth] for tenth in (1, 5, 9))
     if middle is None or first is None:
         return f"likely still off target on {format_long_day(simulation.last_day, year)}"
@@ -349,7 +372,7 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
     50% fewer late shipments from 2 November
     100% more orders from 1 December to 31 December
     LH-READ not sold until 30 November
-    3 orders won from 5 November
+    3 orders won (1, 2, 3) from 5 November
     a target of 2% until 30 November
     a window of 30 days
     a window that ends 1 day before
@@ -359,10 +382,10 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
         for word, day in (("from", step.since), ("to" if step.since else "until", step.until))
         if day is not None
     )
-    by = f"{float(abs(step.by) * 100):g}%"
+    by, cleared = f"{float(abs(step.by) * 100):g}%", "won" if noun == "order" else "cleared"
     phrase = {
         "fewer": f"{by} fewer {causes_phrase(step.cause, plural=True)}",
-        "cleared": f"{format_quantity(len(step.orders), noun)} won",
+        "cleared": f"{format_quantity(len(step.orders), noun)} {cleared}{_named(step.orders)}",
         "volume": f"{by} {'fewer' if step.by < 0 else 'more'} {noun}s",
         "stop_selling": f"{step.sku} not sold",
         "target": f"a target of {by}",
@@ -370,6 +393,11 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
         "lag": f"a window that ends {format_quantity(step.days, 'day')} before",
     }[step.kind]
     return f"{phrase} {days}".strip()
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = f" and {format_number(len(ids) - MAX_NAMED)} more" if len(ids) > MAX_NAMED else ""
+    return f" ({', '.join(ids[:MAX_NAMED])}{more})"
 
 
 def strongest_steps_lead(number: int) -> str:
