@@ -6,28 +6,21 @@ them out of whatever Amazon answers. The names are those of python-amazon-sp-api
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lazy_loader as lazy
 import platformdirs
 
+from healthkit.files import keyring_secrets
 from healthkit.schema.accounts_file import CREDENTIAL_PLACES, AmazonAccess
 from healthkit.schema.yaml_lines import YamlError, read_yaml, without_lines
-
-_LOG = logging.getLogger(__name__)
-
-keyring = lazy.load("keyring")
 
 TOKEN, APP_ID, APP_SECRET = "refresh_token", "lwa_app_id", "lwa_client_secret"
 VARIABLES = {TOKEN: "SP_API_REFRESH_TOKEN", APP_ID: "LWA_APP_ID", APP_SECRET: "LWA_CLIENT_SECRET"}
 """Environment variables by field. That of an authorisation has its name appended: SP_API_REFRESH_TOKEN_MY_SHOP."""
-KEYRING_SERVICE = "healthkit"
 SHARED_NAME = "default"
 """Name under which a file has the credentials of the application, for authorisations that have none of their own."""
 
@@ -144,15 +137,11 @@ def _read_file(access: AmazonAccess) -> dict[str, str]:
 
 def _read_keyring(name: str) -> dict[str, str]:
     """Return what the keyring has for the authorisation; the application may be under SHARED_NAME."""
-    if importlib.util.find_spec("keyring") is None:
-        return {}
     found: dict[str, str] = {}
     for field in VARIABLES:
         for owner in (name, SHARED_NAME) if field != TOKEN else (name,):
-            try:
-                value = keyring.get_password(KEYRING_SERVICE, f"{owner}/{field}")
-            except Exception as error:  # each keyring raises its own kinds: locked, absent, refused by the user
-                _LOG.info("the keyring is not read: %s", type(error).__name__)
+            value = keyring_secrets.read_secret(f"{owner}/{field}")
+            if value is None:
                 return found
             if value and field not in found:
                 found[field] = value
@@ -170,13 +159,13 @@ def _missing_error(access: AmazonAccess, missing: list[str], places: Sequence[st
     name, path = access.credentials, access.credentials_file or default_file()
     owners = {field: name if field == TOKEN else SHARED_NAME for field in missing}
     variables = [variable_name(field, name) if field == TOKEN else VARIABLES[field] for field in missing]
-    keys = [f'`python -m keyring set {KEYRING_SERVICE} "{owner}/{field}"`' for field, owner in owners.items()]
+    keys = [f'`python -m keyring set {keyring_secrets.SERVICE} "{owner}/{field}"`' for field, owner in owners.items()]
     ways = {
         "environment": f"set {', '.join(variables)}",
         "file": f"write into {path} " + ", ".join(f"{field} under {owner}" for field, owner in owners.items()),
         "keyring": f"run {' and '.join(keys)}",
     }
-    if importlib.util.find_spec("keyring") is None:
+    if not keyring_secrets.is_installed():
         ways["keyring"] = f"install the keyring (pip install 'healthkit[amazon]') and {ways['keyring']}"
     words = {TOKEN: f"refresh token {name!r}", APP_ID: "application id", APP_SECRET: "application secret"}
     what = join_words([words[field] for field in missing])
