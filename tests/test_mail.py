@@ -6,14 +6,17 @@ import email
 import email.policy
 import json
 import re
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from datetime import date
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 
 from healthkit.batch import deliveries, mail, output_files, packages, smtp
+from healthkit.files import keyring_secrets
 from healthkit.report.text.mail import Summary, summary_text
 from healthkit.schema.accounts_file import ConfiguredAccount, MailSettings
 from tests.builders.smtp_server import own_certificate, smtp_server
@@ -50,7 +53,7 @@ def write(tmp_path, package):
 def no_login(monkeypatch):
     for name in (smtp.USER_VARIABLE, smtp.PASSWORD_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(smtp, "_from_keyring", lambda name: "")
+    monkeypatch.setattr(smtp.keyring_secrets, "read_secret", lambda name: "")
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ def test_the_same_inputs_give_the_same_bytes_and_a_file_of_the_user_is_moved_asi
         write()
 
 
-def test_a_package_too_large_to_attach_is_linked_or_refused(write, monkeypatch):
+def test_a_package_too_large_to_attach_is_linked_or_refused(write, tmp_path, monkeypatch):
     monkeypatch.setattr(mail, "MAX_ATTACHMENT", 10)
     refused = write()
     assert refused.written == []
@@ -101,7 +104,10 @@ def test_a_package_too_large_to_attach_is_linked_or_refused(write, monkeypatch):
     [ready] = write(replace(SETTINGS, link="https://share.agency.example/october/")).written
     message = email.message_from_bytes(ready.path.read_bytes(), policy=email.policy.default)
     assert list(message.iter_attachments()) == []
-    address = "https://share.agency.example/october/harbor.zip"
+    # Who knows the address of one account cannot guess that of another: it holds a digest of what is behind it.
+    address = f"https://share.agency.example/october/{ready.package.digest[:32]}/harbor.zip"
+    put = tmp_path / "links" / ready.package.digest[:32] / "harbor.zip"
+    assert put.read_bytes() == ready.package.path.read_bytes()
     assert address in message.get_body(("plain",)).get_content()
     assert f'<a href="{address}"' in message.get_body(("html",)).get_content()
 
@@ -168,6 +174,133 @@ def test_a_connection_that_breaks_after_the_mail_may_have_sent_it(write, tmp_pat
     again = mail.send_mails(tmp_path, written, settings)
     assert (again.sent, len(server.mails)) == ([], 1)
     assert "may have been sent on" in again.notes[0]
+
+
+@pytest.fixture
+def write_many(tmp_path):
+    """Write mails of some accounts, each with a package of its own; `addresses` are by account."""
+
+    def write_mails(names, addresses=None, size=0):
+        made, accounts = [], {}
+        for name in names:
+            path = tmp_path / "packages" / f"{name}.zip"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(packages.zip_bytes({f"{name}_us.html": name.encode()}) + b" " * size)
+            digest = output_files.sha256_hex(path.read_bytes())
+            made.append(packages.Package(name, path, digest, {"US": f"{name}_us.html"}))
+            email_of = (addresses or {}).get(name, f"owner@{name}.example")
+            accounts[name] = ConfiguredAccount(name, f"{name.title()} Trading", email=(email_of,))
+        summaries = [replace(SUMMARIES[0], account=name) for name in names]
+        return mail.write_mails(tmp_path, made, summaries, accounts, SETTINGS, PERIOD).written
+
+    return write_mails
+
+
+NAMES = ["alder", "birch", "cedar", "dogwood"]
+
+
+def test_no_mail_names_another_account(write_many):
+    for ready in write_many(NAMES):
+        message = email.message_from_bytes(ready.path.read_bytes(), policy=email.policy.default)
+        parts = [str(part.get_content()) for part in message.walk() if part.get_content_maintype() == "text"]
+        [attached] = message.iter_attachments()
+        inside = zipfile.ZipFile(BytesIO(attached.get_content()))
+        whole = " ".join([*parts, *message.values(), *inside.namelist()]).lower()
+        assert [name for name in NAMES if name in whole] == [ready.account]
+
+
+def test_all_mails_go_over_one_connection(write_many, tmp_path, server):
+    settings = replace(SETTINGS, port=server.port)
+    done = mail.send_mails(tmp_path, write_many(NAMES), settings)
+    assert (len(done.sent), done.problems, server.connections) == (4, [], 1)
+    assert [addresses for addresses, _ in server.mails] == [[f"owner@{name}.example"] for name in NAMES]
+
+
+def test_a_server_that_ends_the_connection_after_some_mails_gets_the_rest_over_another(write_many, tmp_path, server):
+    server.mails_per_connection = 3
+    done = mail.send_mails(tmp_path, write_many(NAMES), replace(SETTINGS, port=server.port))
+    assert (len(done.sent), done.problems, server.connections) == (4, [], 2)
+    assert len(server.mails) == 4
+    server.mails_per_connection = 0
+    refused = mail.send_mails(tmp_path, write_many(NAMES), replace(SETTINGS, port=server.port), resend=True)
+    assert (refused.sent, len(refused.problems)) == ([], 4)
+    assert "127.0.0.1 refused it: 421 enough" in refused.problems[0]
+
+
+def test_after_a_break_one_mail_is_perhaps_sent_and_the_rest_is_not(write_many, tmp_path, server):
+    settings = replace(SETTINGS, port=server.port)
+    written = write_many(NAMES)
+    server.breaks_after_data = True
+    done = mail.send_mails(tmp_path, written, settings)
+    perhaps, rest = done.problems
+    assert perhaps.startswith("Perhaps sent: alder to owner@alder.example. The connection broke while the server took")
+    assert rest.startswith("Not sent either: birch, cedar and dogwood, because there is no connection")
+    assert (len(server.mails), server.connections) == (1, 1)
+    server.breaks_after_data = False
+    again = mail.send_mails(tmp_path, written, settings)
+    assert [line.split()[1] for line in again.sent] == ["birch", "cedar", "dogwood"]
+
+
+def test_an_address_in_other_letters_is_told_where_the_server_does_not_take_it(write_many, tmp_path, server):
+    settings = replace(SETTINGS, port=server.port)
+    written = write_many(NAMES[:2], {"alder": "büro@alder.example"})
+    assert "To: büro@alder.example\r\n".encode() in written[0].path.read_bytes()
+    done = mail.send_mails(tmp_path, written, settings)
+    assert done.sent == ["Sent: birch to owner@birch.example."]
+    assert done.problems == [
+        "Not sent: alder: the server refused büro@alder.example (it has letters beyond a to z, and the server does not "
+        "take such addresses (SMTPUTF8)). The mail is in mail/alder.eml."
+    ]
+    server.takes_utf8 = True
+    assert mail.send_mails(tmp_path, written, settings).sent == ["Sent: alder to büro@alder.example."]
+    assert "To: büro@alder.example\r\n".encode() in server.mails[-1][1]
+    server.takes_utf8 = False
+    own = replace(settings, sender="büro@agency.example")
+    with pytest.raises(smtp.SendError, match=r"mail\.from in accounts.yaml has one"):
+        smtp.check_server(own)
+
+
+def test_a_mail_that_was_changed_after_it_was_written_is_not_sent(write_many, tmp_path, server):
+    written = write_many(NAMES[:1])
+    written[0].path.write_bytes(b"To: other@harbor.example\r\n\r\n")
+    done = mail.send_mails(tmp_path, written, replace(SETTINGS, port=server.port))
+    assert "was changed since it was written" in done.problems[0]
+    assert server.mails == []
+
+
+def test_one_mail_at_a_time_is_in_memory(write_many, tmp_path, server):
+    """Twelve mails of 2 MiB take no more memory than two of them, when they are written and when they are sent."""
+    peaks = []
+    for names in (NAMES[:2], [f"shop{number}" for number in range(12)]):
+        tracemalloc.start()
+        written = write_many(names, size=2 << 20)
+        server.refuse = {f"owner@{name}.example" for name in names}  # The server of the test keeps what it takes.
+        mail.send_mails(tmp_path, written, replace(SETTINGS, port=server.port))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + (4 << 20)
+
+
+def test_a_mail_of_the_same_inputs_is_not_made_again(write, monkeypatch):
+    [ready] = write().written
+    monkeypatch.setattr(mail, "build_message", lambda *words: pytest.fail("made again"))
+    assert [one.path for one in write().written] == [ready.path]
+    monkeypatch.undo()
+    ready.path.unlink()
+    assert write().written[0].path.is_file()
+
+
+def test_a_keyring_that_cannot_be_read_is_logged_without_what_it_says(monkeypatch, caplog):
+    def locked(service, name):
+        raise RuntimeError("s3cret-word")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(keyring_secrets, "is_installed", lambda: True)
+    monkeypatch.setattr(keyring_secrets, "keyring", SimpleNamespace(get_password=locked))
+    with caplog.at_level("INFO", "healthkit.files.keyring_secrets"):
+        assert smtp.find_login({}) is None
+    assert "the keyring is not read: RuntimeError" in caplog.messages
+    assert "s3cret-word" not in caplog.text
 
 
 def test_mail_goes_by_tls_with_a_certificate_that_is_checked(write, tmp_path, monkeypatch):

@@ -161,13 +161,13 @@ def test_an_index_names_pages_whose_own_data_changed_and_that_were_not_printed(p
 def test_the_rules_are_no_part_of_the_code(monkeypatch):
     for name, counts in (("metrics/policies/amazon_de.yaml", False), ("metrics/actions/amazon.yaml", True)):
         read = Path.read_bytes
-        manifest._code_digest.cache_clear()
-        before = manifest._code_digest()
-        manifest._code_digest.cache_clear()
+        manifest.code_digest.cache_clear()
+        before = manifest.code_digest()
+        manifest.code_digest.cache_clear()
         with monkeypatch.context() as patch:
             patch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * str(path).endswith(name))  # noqa: B023
-            assert (manifest._code_digest() != before) == counts
-    manifest._code_digest.cache_clear()
+            assert (manifest.code_digest() != before) == counts
+    manifest.code_digest.cache_clear()
 
 
 def test_a_file_of_several_accounts_is_a_report_of_those_in_it_and_one_without_rows_of_all(store):

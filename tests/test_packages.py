@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from healthkit import batch
-from healthkit.batch import output_files
+from healthkit.batch import output_files, packages
 from healthkit.batch.packages import zip_bytes
 from healthkit.ingest import importer
 from healthkit.store import Store
@@ -58,6 +58,49 @@ def test_only_current_pages_are_packed_and_nothing_of_the_user_is_lost(desk, tmp
     assert told.startswith("paper-moth has no package")
     assert "packages/paper-moth.zip is of an earlier run and is not current." in told
     assert (folder / "packages" / "paper-moth.zip").read_bytes() == packed["paper-moth"]
+
+
+def test_of_pages_that_are_unchanged_no_package_is_made_again(desk, tmp_path, threads, monkeypatch):
+    options = {"accounts": PAIR, "out": tmp_path, "executor": threads, "package": True, "only_changed": True}
+    template = page_template(tmp_path / "t.ipynb")
+    made = batch.generate_reports(desk, MONTH, template=template, **options)
+    monkeypatch.setattr(packages, "zip_bytes", lambda files: pytest.fail("made again"))
+    again = batch.generate_reports(desk, MONTH, template=template, **options)
+    assert (again.skipped, again.packages) == (2, made.packages)
+
+
+def test_a_page_without_pdf_is_named_where_its_account_has_no_package_for_it(desk, tmp_path, threads, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "nowhere"))
+    template = page_template(tmp_path / "t.ipynb")
+    options = {"out": tmp_path, "executor": threads, "package": True, "template": template}
+    made = batch.generate_reports(desk, MONTH, PAIR, pdf=True, **options)
+    assert made.packages == []
+    first, second = made.package_errors
+    assert first.startswith(
+        f"clearbrook-bath has no package. clearbrook-bath_us/clearbrook-bath_us.html has no PDF. {tmp_path}/nowhere "
+    )
+    assert "Install Chromium, or set the environment variable CHROMIUM" in first
+    assert second.startswith("paper-moth has no package. paper-moth_us/paper-moth_us.html has no PDF.")
+    # A package of earlier pages does not stay beside them.
+    batch.generate_reports(desk, MONTH, PAIR, **options)
+    options["template"] = page_template(tmp_path / "t.ipynb", "second")
+    gone = batch.generate_reports(desk, MONTH, PAIR, pdf=True, **options)
+    assert gone.removed == ["packages/clearbrook-bath.zip", "packages/paper-moth.zip"]
+    assert not (gone.index.parent / "packages").exists()
+    assert "is of an earlier run" not in gone.package_errors[0]
+
+
+def test_the_store_is_asked_once_a_batch_which_version_it_is(desk, tmp_path, threads, monkeypatch):
+    asked = []
+    version = Store.version
+    monkeypatch.setattr(Store, "version", lambda self: asked.append(1) or version(self))
+    numbers = []
+    for accounts in (PAIR[:1], PAIR):
+        options = {"out": tmp_path / str(len(accounts)), "executor": threads}
+        batch.generate_reports(desk, MONTH, accounts, template=page_template(tmp_path / "t.ipynb"), **options)
+        numbers.append(len(asked))
+        asked.clear()
+    assert numbers[0] == numbers[1] <= 5
 
 
 FIRST = ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel", "Ivy", "Juniper"]

@@ -9,9 +9,10 @@ import lazy_loader as lazy
 from healthkit.batch.mail import send_mails, write_mails, write_summaries
 from healthkit.batch.monthly_batch import BatchResult, ReportFailure, generate_reports
 from healthkit.batch.page_job import Client, PageRequest
-from healthkit.batch.pages import missing_pdf_sentences
+from healthkit.batch.pages import missing_pdf_sentences, removed_delivery_sentences
 from healthkit.batch.report_data import ReportData
 from healthkit.batch.run_notebook import TEMPLATE, BatchError, run_template, write_with_parameters
+from healthkit.batch.smtp import check_server
 
 __getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Dask is loaded only for a cluster.
 
@@ -23,8 +24,10 @@ __all__ = [
     "PageRequest",
     "ReportData",
     "ReportFailure",
+    "check_server",
     "generate_reports",
     "missing_pdf_sentences",
+    "removed_delivery_sentences",
     "run_template",
     "send_mails",
     "write_mails",

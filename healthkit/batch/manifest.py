@@ -56,7 +56,7 @@ class ManifestError(ValueError):
 
 
 @cache
-def _code_digest() -> str:
+def code_digest() -> str:
     """Return the digest of healthkit's code, templates and styles, without the rules."""
     kinds = {".py", ".j2", ".css", ".js", ".yaml"}
     files = sorted(path for path in PACKAGE_FOLDER.rglob("*") if path.suffix in kinds and path.parent != _POLICY_FOLDER)
@@ -74,7 +74,7 @@ def describe_inputs(data: Mapping[str, Any], template: Path, parameters: Mapping
         "data": dict(data),
         "template": sha256_hex(template.read_bytes()),
         "parameters": {name: str(value) for name, value in parameters.items()},
-        "code": _code_digest(),
+        "code": code_digest(),
         "packages": {name: version(name) for name in RENDERING_PACKAGES},
     }
 

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from healthkit.batch import fork_client, output_files, pages, pdf, run_notebook
-from healthkit.batch.packages import Package, write_packages
+from healthkit.batch.deliveries import Deliveries, OldFiles, open_deliveries
+from healthkit.batch.packages import Package, no_package_sentence, write_packages
 from healthkit.batch.page_job import (
     Client,
     PageJob,
@@ -38,7 +39,7 @@ from healthkit.report.html.portfolio import PortfolioPage, index_ranking, portfo
 from healthkit.report.text import stakes
 from healthkit.report.text.mail import Summary
 from healthkit.report.text.reasons import unjudged_stores_sentence
-from healthkit.schema import accounts_file
+from healthkit.schema.accounts_file import AccountsFileError, find_accounts_file, read_accounts
 from healthkit.schema.rates_file import Rates
 from healthkit.store import Store
 from healthkit.workspace import snapshot
@@ -79,7 +80,8 @@ class BatchResult:
 
     `skipped` is the number of pages that were skipped because they are unchanged. `summaries` has the sentences of each
     page, the account to open first at the front, and `first` says which that is and why ("" if none is in danger).
-    `packages` are the packages of accounts, and `package_errors` say which account has none.
+    `packages` are the packages of accounts, and `package_errors` say which account has none. `removed` are packages,
+    mails and summaries of earlier pages that were deleted; those of them that are written again are there again.
     `without_pdf` has reason and cure for each account and marketplace whose page has no PDF although one was requested.
     `notes` are sentences on the folder: pages of accounts that are gone, unusable files, files renamed to a
     backup. `index_error` says why the index was not written; empty if it was.
@@ -96,6 +98,7 @@ class BatchResult:
     first: str = ""
     packages: list[Package] = field(default_factory=list)
     package_errors: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
 
 
 def generate_reports(
@@ -108,20 +111,22 @@ def generate_reports(
     executor: Executor | None = None,
     request: PageRequest | None = None,
     rates: Path | None = None,
+    accounts_file: Path | None = None,
     **request_fields: Any,
 ) -> BatchResult:
     """Write the reports of a month, and an index of all pages, into the folder `out/month/`.
 
     `month` is a month such as 2026-10, or a day such as 2026-10-14 for the reports of the week to it. The default is
     every account with orders in a window of the period. Options are a `PageRequest` or its fields as keywords.
-    `rates` is a file that converts sales to one currency (default: `rates.csv` beside the store).
+    `rates` is a file that converts sales to one currency (default: `rates.csv` beside the store), `accounts_file` one
+    with the tags of accounts (default: `accounts.yaml` beside the store).
     `executor` runs the jobs (see `cluster.connect_to_cluster`); the default is threads of this process.
     Raises MonthError if there is nothing to report and StoreError for an account that the store does not hold. A report
     that fails is listed on the index with its error, and its notebook is written; the page of an earlier run stays, but
     the index names it as not current.
     """
     request = request or PageRequest(**request_fields)
-    clients = request.clients if request.package else {}
+    clients = request.clients
     # Each job knows its own client only.
     request = replace(
         request, template=request.template.resolve(), separate=request.separate or request.package, clients={}
@@ -141,6 +146,7 @@ def generate_reports(
         else output_files.write_signed(folder / output_files.VEGA_FILE_NAME, output_files.vega_bundle())
     )
     without_pdf: dict[Owner, tuple[str, str]] = {}
+    replaced: list[tuple[str, str]] = []
     temp_folders.remove_abandoned(folder)
     data = _data_of_pages(workspace, in_month)
     all_jobs = [
@@ -167,19 +173,28 @@ def generate_reports(
                 if result.pdf_error:
                     without_pdf[result.job.owner] = result.pdf_error, result.cure
                 notes += result.notes
+                replaced += result.replaced
                 step(result)
     temp_folders.remove_abandoned(folder)  # A worker of a cluster may have been killed while it wrote.
-    with lock_folder(folder):
+    packages, problems, moved = write_packages(folder, all_jobs) if request.package else ([], {}, [])
+    notes += [*moved, *pages.replaced_sentences(sorted(replaced))]
+    with lock_folder(folder), open_deliveries(folder) as deliveries:
         found = pages.read_folder(folder, month, in_month, _owners_in_store(workspace))
         found = found.drop_owners({(one.account, one.marketplace) for one in failures}).with_age(
             {owner: dict(items) for owner, items in data.items()}
         )
         failures = _add_manifest_details(failures, found.failed_runs)
-        found, page = _build_index(workspace, month, found, failures, request.made, known_rates)
+        old_files = deliveries.remove_old_files()
+        old = _old_deliveries(deliveries, old_files, found, failures, problems)
+        tags, unusable_tags = _tags_by_account(workspace, accounts_file)
+        index_notes = [*unusable_tags, *pages.old_delivery_sentences(old)]
+        found, page = _build_index(workspace, month, found, failures, request.made, known_rates, tags, index_notes)
+        earlier = {account: deliveries.files_of([(account, "")]) for account in problems}
         moved, index_failure = _write_index(folder / "index.html", page)
     notes += [*moved, *_folder_sentences(workspace, month, found)]
-    packages, package_errors, moved = write_packages(folder, all_jobs) if request.package else ([], [], [])
-    notes += moved
+    told = {name for names in earlier.values() for name in names}
+    notes += pages.old_delivery_sentences([name for name in old if name not in told])
+    package_errors = [no_package_sentence(account, why, earlier[account]) for account, why in problems.items()]
     summaries, first = _summaries(found, {job.owner for job in all_jobs}, model.parse_period(month).last, known_rates)
     page_count, skipped = len(jobs) - _count_finished_runs(failures), len(all_jobs) - len(jobs)
     index = folder / "index.html"
@@ -195,7 +210,27 @@ def generate_reports(
         first,
         packages,
         package_errors,
+        old_files.removed,
     )
+
+
+def _old_deliveries(
+    deliveries: Deliveries,
+    old_files: OldFiles,
+    report_folder: pages.ReportFolder,
+    failures: list[ReportFailure],
+    accounts_without_package: Iterable[str],
+) -> list[str]:
+    """Return the files for clients that stay and are not current.
+
+    They are those of a page of which a later run failed, whose data changed since, or that is not of the store, and of
+    accounts without package now.
+    """
+    failed = [*((one.account, one.marketplace) for one in failures), *(one.owner for one in report_folder.failed_runs)]
+    absent = [*report_folder.not_in_store, *report_folder.without_orders]
+    without = [(account, "") for account in accounts_without_package]
+    not_current = deliveries.files_of([*failed, *report_folder.out_of_date, *absent, *without])
+    return sorted({*old_files.kept, *not_current})
 
 
 def _folder_sentences(workspace: Workspace, month: str, report_folder: pages.ReportFolder) -> list[str]:
@@ -227,10 +262,10 @@ def _data_of_pages(workspace: Workspace, owners: Iterable[Owner]) -> dict[Owner,
     digest_of_imports = cache(lambda account: _digest(imports[account]))
     rule_files = {code: policy.files for code, policy in workspace.policies.items()}
     digest_of_rules = cache(lambda code: _digest(Path(one).read_text("utf-8") for one in rule_files[code]))
-    found = {}
+    found, version = {}, str(workspace.store.version())
     for account, code in owners:
         data = [
-            ("version", str(workspace.store.version())), ("imports", digest_of_imports(account)),
+            ("version", version), ("imports", digest_of_imports(account)),
             ("rules", digest_of_rules(code)),
         ]  # fmt: skip
         events = [str(event) for event in workspace.events if event.is_of(account, code)]
@@ -391,14 +426,15 @@ def _build_index(
     report_folder: pages.ReportFolder,
     failures: list[ReportFailure],
     made: str,
-    rates: Rates | None = None,
+    rates: Rates | None,
+    tags: dict[str, tuple[str, ...]],
+    notes: list[str],
 ) -> tuple[pages.ReportFolder, str]:
     """Return the pages that the index can show, and the HTML of the index of current pages and failures."""
     earlier = [
         _failure_of_earlier_run(one) for one in report_folder.failed_runs if not _has_failure_of(failures, one.owner)
     ]
     coverage = workspace.counts.coverage
-    tags, unusable_tags = _tags_by_account(workspace)
     portfolio = PortfolioPage(
         month=month,
         as_of=model.parse_period(month).last,
@@ -415,7 +451,7 @@ def _build_index(
     )
     report_folder = _drop_unusable_rows(portfolio, report_folder)
     notes = [
-        *unusable_tags,
+        *notes,
         *pages.missing_pdf_sentences(report_folder.without_pdf),
         *_folder_sentences(workspace, month, report_folder),
     ]
@@ -425,12 +461,12 @@ def _build_index(
     )  # fmt: skip
 
 
-def _tags_by_account(workspace: Workspace) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Return the tags of each account in `accounts.yaml`, and a sentence if that file cannot be used."""
+def _tags_by_account(workspace: Workspace, given: Path | None) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the tags of each account in the accounts file, and a sentence if that file cannot be used."""
     try:
-        path = accounts_file.find_accounts_file(None, workspace.store.folder)
-        return {one.name: one.tags for one in accounts_file.read_accounts(path)} if path is not None else {}, []
-    except (accounts_file.AccountsFileError, OSError) as error:
+        path = find_accounts_file(given, workspace.store.folder)
+        return {one.name: one.tags for one in read_accounts(path)} if path is not None else {}, []
+    except (AccountsFileError, OSError) as error:
         return {}, [f"The index has no tags: {error}"]
 
 

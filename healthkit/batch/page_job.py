@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class PageRequest:
     `only_changed` skips reports whose inputs are unchanged. A notebook is killed after `deadline` [seconds] or beyond
     `memory` [MiB]. `self_contained` puts the chart script into every page, `show_code` adds the code of the cells,
     `pdf` adds a PDF of each page; `separate` writes a folder for each account and marketplace, with the files that may
-    be sent, and `package` a zip file of them for each account, with the names and logos in `clients` (by account).
+    be sent, and `package` a zip file of them for each account. `clients` has names and logos for pages (by account).
     `work_folder` is the parent of the folder for the rows that the reports read (default: among the temporary
     files; for an executor, which may reach other machines, the folder of the store).
     """
@@ -130,12 +130,11 @@ class PageJob:
     def inputs(self) -> dict[str, Any]:
         """The inputs that determine the content of the page (see `manifest.describe_inputs`).
 
-        The path of the snapshot is not among them.
+        The path of the snapshot is not among them, nor is whether a PDF is asked for: a current page keeps its PDF.
         """
         request = self.request
         options: dict[str, Any] = {
-            "self-contained": request.self_contained, "code": request.show_code, "pdf": request.pdf,
-            "separate": request.separate,
+            "self-contained": request.self_contained, "code": request.show_code, "separate": request.separate,
         }  # fmt: skip
         if self.client.logo:
             options["logo"] = output_files.sha256_hex(self.client.logo.encode())
@@ -155,7 +154,7 @@ class PageResult:
 
     `pdf_error` says why a page that is done has no PDF, and `cure` what to do about it. `notes` has a sentence for each
     file that was renamed to a backup, because it has the name of one of our files but was not written by healthkit or
-    was edited.
+    was edited. `replaced` are files of an earlier run that are gone, as pairs of old and new name ("" without one).
     """
 
     job: PageJob
@@ -164,6 +163,7 @@ class PageResult:
     pdf_error: str = ""
     cure: str = ""
     notes: tuple[str, ...] = ()
+    replaced: tuple[tuple[str, str], ...] = ()
 
 
 def generate_page(job: PageJob) -> PageResult:
@@ -181,6 +181,7 @@ def generate_page(job: PageJob) -> PageResult:
         )
         files = _page_files(job, notebook)
         with lock_folder(folder):
+            replaced = _names_to_replace(job)
             moved = manifest.write_page(folder, job.stem, job.owner, job.inputs, files)
     except run_notebook.BatchError as error:
         if error.status == fork_client.STOPPED:
@@ -189,7 +190,20 @@ def generate_page(job: PageJob) -> PageResult:
         return record_failure(job, error.status or "failed", str(error), error.notebook)
     except (OSError, fork_client.ForkError) as error:
         return record_failure(job, "failed", str(error))
-    return _add_pdf(job, moved) if job.request.pdf else PageResult(job, "done", notes=tuple(moved))
+    result = _add_pdf(job, moved) if job.request.pdf else PageResult(job, "done", notes=tuple(moved))
+    return replace(result, replaced=replaced)
+
+
+def _names_to_replace(job: PageJob) -> tuple[tuple[str, str], ...]:
+    """Return the page of an earlier run that will be elsewhere, and its PDF that will be gone, as `PageResult` says."""
+    try:
+        earlier = manifest.load_manifest(job.folder / f"{job.stem}{manifest.MANIFEST_SUFFIX}")["files"]
+    except manifest.ManifestError:
+        return ()
+    page = job.file_name(".html")
+    moved = [(name, page) for name in earlier if name.endswith(".html") and name != page]
+    pdfs = [] if job.request.pdf else [(name, "") for name in earlier if name.endswith(".pdf")]
+    return (*moved, *pdfs)
 
 
 def record_failure(job: PageJob, status: str, message: str, notebook: Any = None) -> PageResult:

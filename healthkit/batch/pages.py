@@ -305,6 +305,60 @@ def foreign_file_sentences(report_folder: ReportFolder) -> list[str]:
     ]
 
 
+def replaced_sentences(replaced: Iterable[tuple[str, str]]) -> list[str]:
+    """Return sentences on files of earlier pages that a run moved or removed: pairs of old and new name ("" if none).
+
+    >>> replaced_sentences([("acme_us/acme_us.html", "acme_us.html"), ("acme_us/acme_us.pdf", "")])[1]
+    'Removed, because it is of an earlier page and this run made no PDF: acme_us/acme_us.pdf. Add --pdf to make it again.'
+    >>> replaced_sentences([("acme_us/acme_us.html", "acme_us.html")])
+    ['A page is elsewhere than before, by --separate or --package: acme_us/acme_us.html is now acme_us.html.']
+    """  # noqa: E501 - the sentence
+    moved = [f"{old} is now {new}" for old, new in replaced if new]
+    removed = [old for old, new in replaced if not new]
+    sentences = []
+    if moved:
+        subject = "A page is" if len(moved) == 1 else f"{len(moved):,} pages are"
+        sentences.append(f"{subject} elsewhere than before, by --separate or --package: {_shorten_names(moved)}.")
+    if removed:
+        are = "it is of an earlier page" if len(removed) == 1 else "they are of earlier pages"
+        them = "it" if len(removed) == 1 else "them"
+        sentences.append(
+            f"Removed, because {are} and this run made no PDF: {_shorten_names(removed)}. Add --pdf to make {them} "
+            "again."
+        )
+    return sentences
+
+
+def old_delivery_sentences(names: list[str]) -> list[str]:
+    """Return a sentence on files for clients that are of an earlier run and stay in the folder; none without any.
+
+    >>> old_delivery_sentences(["packages/acme.zip"])
+    ['Of an earlier run and not current: packages/acme.zip. Do not send it; run the report of its account again.']
+    """
+    if not names:
+        return []
+    them, whose = ("it", "its account") if len(names) == 1 else ("them", "their accounts")
+    return [
+        f"Of an earlier run and not current: {_shorten_names(names)}. Do not send {them}; run the report of {whose} "
+        "again."
+    ]
+
+
+def removed_delivery_sentences(names: list[str]) -> list[str]:
+    """Return a sentence on files for clients that were removed because their pages changed; none without any.
+
+    >>> removed_delivery_sentences(["mail/acme.eml"])
+    ['Removed, because its page was made anew since: mail/acme.eml. The option that made it (--package, --mail, --summary) makes it again.']
+    """  # noqa: E501 - the sentence
+    if not names:
+        return []
+    whose, it = ("its page was", "it") if len(names) == 1 else ("their pages were", "them")
+    return [
+        f"Removed, because {whose} made anew since: {_shorten_names(names)}. The option that made {it} (--package, "
+        f"--mail, --summary) makes {it} again."
+    ]
+
+
 def missing_pdf_sentences(reasons_by_owner: dict[Owner, tuple[str, str]]) -> list[str]:
     """Return a sentence for each reason why pages have no PDF; it names the accounts and what to do.
 

@@ -46,6 +46,16 @@ def read_clients(given: Path | None, store_folder: Any) -> Clients:
     return Clients({one.name: one for one in accounts_file.read_accounts(path)}, accounts_file.read_mail_settings(path))
 
 
+def check_server(clients: Clients) -> None:
+    """Log in at the SMTP server, so that a wrong password is told before any report is made.
+
+    Exits with an error if the accounts file names no server; raises SendError if it cannot be used.
+    """
+    if not clients.settings.host:
+        exit_with_error(mail_text.NO_SENDER)
+    hk.batch.check_server(clients.settings)
+
+
 def print_summaries(result: Any, html: bool) -> None:
     """Print the summaries of a batch worst first, and write each into a file of its own."""
     typer.echo(mail_text.summary_text(result.summaries, html, result.first))

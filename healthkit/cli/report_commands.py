@@ -161,14 +161,15 @@ def report(
         with _cluster_executor(cluster) as executor:
             workspace = open_workspace(data, policy, version)
             clients = delivery.Clients()
-            if request.package:
+            if request.package or accounts_file is not None:
                 clients = delivery.read_clients(accounts_file, workspace.store.folder)
                 request = replace(request, clients=clients.for_pages(account))
-                if send and not clients.settings.host:
-                    exit_with_error(mail_text.NO_SENDER)
+            if send:
+                delivery.check_server(clients)
             result = hk.batch.generate_reports(
-                workspace, period.text, account, out_dir, console=err, executor=executor, request=request, rates=rates
-            )
+                workspace, period.text, account, out_dir, console=err, executor=executor, request=request, rates=rates,
+                accounts_file=accounts_file,
+            )  # fmt: skip
     for failure in result.failures:
         earlier = f" {failure.page} of an earlier run stays and is not current." if failure.page else ""
         print_error(f"failed  {failure.account}: {failure.reason}{earlier}")
@@ -182,6 +183,9 @@ def report(
             delivery.print_summaries(result, summary is SummaryFormat.html)
     with ErrorReporter():
         mailed = not (mail or send) or delivery.mail_packages(result, clients, period, send, resend)
+    gone = [name for name in result.removed if not (result.index.parent / name).exists()]
+    for sentence in hk.batch.removed_delivery_sentences(gone):
+        print_error(sentence, None)
     unchanged = f", {result.skipped:,} unchanged" if result.skipped else ""
     without = f", {len(result.without_pdf):,} without PDF" if result.without_pdf else ""
     out.print(

@@ -17,12 +17,18 @@ from typing import Any
 
 @dataclass
 class Mailbox:
-    """What the server got: the envelope and the bytes of each mail, and the logins. `refuse` are refused addresses."""
+    """What the server got: the envelope and the bytes of each mail, and how many connections. `refuse` are addresses.
+
+    It ends a connection in order (421) after `mails_per_connection`.
+    """
 
     port: int = 0
     refuse: set[str] = field(default_factory=set)
     breaks_after_data: bool = False
     password: str = ""
+    connections: int = 0
+    mails_per_connection: int = 1_000
+    takes_utf8: bool = False
     mails: list[tuple[list[str], bytes]] = field(default_factory=list)
     secure: list[bool] = field(default_factory=list)
 
@@ -34,11 +40,15 @@ class _Session(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         box, context = self.server.box, self.server.context  # type: ignore[attr-defined]
         is_secure, addresses = False, []
+        box.connections += 1
+        taken = 0
         self.say("220 here")
         while line := self.rfile.readline().decode().strip():
             verb = line.partition(" ")[0].upper()
             if verb == "EHLO":
                 self.say("250-here")
+                if box.takes_utf8:
+                    self.say("250-SMTPUTF8")
                 if context and not is_secure:
                     self.say("250-STARTTLS")
                 self.say("250 AUTH PLAIN" if box.password else "250 8BITMIME")
@@ -53,6 +63,9 @@ class _Session(socketserver.StreamRequestHandler):
             elif verb == "AUTH":
                 given = base64.b64decode(line.split()[2]).split(b"\0")[2].decode()
                 self.say("235 welcome" if given == box.password else f"535 wrong: {given}")
+            elif verb == "MAIL" and taken == box.mails_per_connection:
+                self.say("421 enough")
+                return
             elif verb == "RCPT":
                 address = line.partition("<")[2].partition(">")[0]
                 if address in box.refuse:
@@ -70,6 +83,7 @@ class _Session(socketserver.StreamRequestHandler):
                 if box.breaks_after_data:
                     return
                 addresses.clear()
+                taken += 1
                 self.say("250 accepted")
             elif verb == "QUIT":
                 self.say("221 bye")

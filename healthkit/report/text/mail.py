@@ -132,6 +132,44 @@ def not_sent_sentence(account: str, reason: str, file: str) -> str:
     return f"Not sent: {account}: {reason} The mail is in mail/{file}."
 
 
+def perhaps_sent_sentence(account: str, addresses: Sequence[str], reason: str) -> str:
+    """Return that nobody knows whether a mail was sent, and why.
+
+    >>> perhaps_sent_sentence("harbor", ["a@harbor.example"], "smtp.b.example, port 587: connection closed.")
+    'Perhaps sent: harbor to a@harbor.example. The connection broke while the server took the mail, so that it may have it: smtp.b.example, port 587: connection closed. Ask whether it arrived before you send it again (--resend).'
+    """  # noqa: E501 - the sentence
+    return (
+        f"Perhaps sent: {account} to {join_words(list(addresses))}. The connection broke while the server took the "
+        f"mail, so that it may have it: {reason} Ask whether it arrived before you send it again (--resend)."
+    )
+
+
+def rest_not_sent_sentence(accounts: Sequence[str]) -> str:
+    """Return which mails were not sent because the connection was lost before them.
+
+    >>> rest_not_sent_sentence(["acme", "harbor"])
+    'Not sent either: acme and harbor, because there is no connection to the server. The mails are in mail/; the same command with --only-changed sends them.'
+    """  # noqa: E501 - the sentence
+    more = len(accounts) - MAX_ACCOUNTS
+    names = [*accounts[:MAX_ACCOUNTS], f"{more:,} more"] if more > 0 else list(accounts)
+    return (
+        f"Not sent either: {join_words(names)}, because there is no connection to the server. The mails are in mail/; "
+        "the same command with --only-changed sends them."
+    )
+
+
+def linked_sentence(account: str, file: str, address: str) -> str:
+    """Return where to put a package that a mail links to.
+
+    >>> linked_sentence("harbor", "links/4f1c/harbor.zip", "https://share.example/4f1c/harbor.zip")
+    'The mail of harbor links to its package: put links/4f1c/harbor.zip at https://share.example/4f1c/harbor.zip before it is read.'
+    """  # noqa: E501 - the sentence
+    return f"The mail of {account} links to its package: put {file} at {address} before it is read."
+
+
+MAX_ACCOUNTS = 8
+"""Accounts that a sentence names; of further ones it gives the number."""
+CHANGED = "its file is missing or was changed since it was written."
 NO_SENDER = (
     "No SMTP server is configured: add mail with from and host to accounts.yaml beside the store, or leave out --send "
     "and send the .eml files with your mail program."
