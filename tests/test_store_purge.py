@@ -390,6 +390,7 @@ def test_packages_mails_and_summaries_of_a_purged_account_are_named(tmp_path):
     month = tmp_path / "2026-10"
     made = [
         "petit_de/petit_de.html", "petit_fr.html", "packages/petit.zip", "mail/petit.eml", "summaries/petit_de.txt",
+        "links/4f1c/petit.zip",
         "packages/petite.zip", "other_de.html",
     ]  # fmt: skip
     for name in made:
@@ -398,4 +399,4 @@ def test_packages_mails_and_summaries_of_a_purged_account_are_named(tmp_path):
     for account, marketplace in (("petit", "DE"), ("petit", "FR"), ("other", "DE")):
         data = month / f"{account}_{marketplace.lower()}.json"
         data.write_text(json.dumps({"account": account, "marketplace": marketplace, "as_of": "2026-10-20"}))
-    assert removal.find_pages(["petit"], [tmp_path]) == sorted(month / name for name in made[:5])
+    assert removal.find_pages(["petit"], [tmp_path]) == sorted(month / name for name in made[:6])

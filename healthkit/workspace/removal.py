@@ -81,7 +81,8 @@ def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> lis
             continue
         own_folder = path.with_suffix("")
         account_stem = path.stem.removesuffix(f"_{str(content.get('marketplace', '')).lower()}")
-        copies = (path.parent / name for name in FOLDERS_MADE_OF_PAGES)
+        linked = (path.parent / "links").glob("*")
+        copies = (*(path.parent / name for name in FOLDERS_MADE_OF_PAGES), *linked)
         found.update(page for page in (path.with_suffix(".html"), own_folder / f"{path.stem}.html") if page.is_file())
         found.update(
             file for folder in copies if folder.is_dir()
