@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -30,12 +30,19 @@ _ORDER_COLUMNS = ["account", "marketplace", "channel", "order_id"]
 
 def empty_exposure() -> pd.DataFrame:
     """Return a table with the columns of EXPOSURE and no rows."""
-    return _apply_dtypes(dict.fromkeys(tables.EXPOSURE.columns, ()), tables.EXPOSURE)
+    return _empty_table("exposure").copy()
 
 
 def empty_sales() -> pd.DataFrame:
     """Return a table with the columns of SALES and no rows."""
-    return _apply_dtypes(dict.fromkeys(tables.SALES.columns, ()), tables.SALES)
+    return _empty_table("sales").copy()
+
+
+@cache
+def _empty_table(name: str) -> pd.DataFrame:
+    """Return an empty table; made once, because every `Counts` has one or two."""
+    table = {"exposure": tables.EXPOSURE, "sales": tables.SALES}[name]
+    return _apply_dtypes(dict.fromkeys(table.columns, ()), table)
 
 
 @dataclass(frozen=True, eq=False)
