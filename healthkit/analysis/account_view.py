@@ -102,8 +102,11 @@ class AccountView:
         return self.source.ledger([self.account], (tables.ORDERS, tables.ITEMS))
 
     @cached_property
-    def _reported_ledger(self) -> Ledger:
-        return self.source.ledger([self.account], REPORTED_TABLES).in_memory()
+    def _reported_history(self) -> list[list[Row]]:
+        """The figures that the marketplace reported here; they are few, and several days are asked for."""
+        ledger = self.source.ledger([self.account], REPORTED_TABLES).in_memory()
+        history = reported_scores.read_history(ledger, {self.marketplace: self.policy})
+        return [rows for rows in history if rows[0]["marketplace"] == self.marketplace]
 
     def score(
         self,
@@ -166,8 +169,7 @@ class AccountView:
 
         See `reported_scores`.
         """
-        rows = reported_scores.reported_scores(self._reported_ledger, days, {self.marketplace: self.policy})
-        return rows[rows["marketplace"] == self.marketplace].reset_index(drop=True)
+        return reported_scores.scores_on_days(self._reported_history, days)
 
     def _reported_rows(self, day: Day) -> list[Row]:
         return verdicts.add_report_days(tables.records(self.reported(day)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -36,12 +36,21 @@ def reported_scores(ledger: Ledger, days: Days, policies: Mapping[str, Policy] |
     `all`. With `policies` (by marketplace), figures are also judged by the rules in force on the day of the report:
     the share that is at risk, the smallest number that is judged, and the points of a rating.
     """
-    as_of_days = to_days(days)
+    return scores_on_days(read_history(ledger, policies), days)
+
+
+def read_history(ledger: Ledger, policies: Mapping[str, Policy] | None = None) -> list[list[_Row]]:
+    """Return the figures that the marketplace reported, judged as in `reported_scores`: a list for each measure."""
     history: dict[tuple[Any, ...], list[_Row]] = {}
     for row in sorted([*_reading_rows(ledger, policies or {}), *_violation_rows(ledger)], key=_sort_key):
         history.setdefault(tuple(row[name] for name in _KEYS), []).append(row)
-    scores = []
-    for rows in history.values():
+    return list(history.values())
+
+
+def scores_on_days(history: Iterable[list[_Row]], days: Days) -> pd.DataFrame:
+    """Return the table of `reported_scores` from the figures of `read_history`."""
+    as_of_days, scores = to_days(days), []
+    for rows in history:
         report_days = [row["reported_on"] for row in rows]
         for as_of in as_of_days:
             newest = bisect_right(report_days, as_of) - 1

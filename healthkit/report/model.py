@@ -29,7 +29,7 @@ from healthkit.metrics.scores import day_numbers
 from healthkit.report.text.reasons import unjudged_stores_sentence
 from healthkit.schema.events_file import Event
 from healthkit.schema.marketplaces import MARKETPLACES
-from healthkit.schema.tables import SEVERITIES, collect_to_pandas
+from healthkit.schema.tables import SEVERITIES, collect_to_pandas, records
 from healthkit.workspace.workspace import Workspace
 
 WEEKS_SHOWN = 26
@@ -284,24 +284,29 @@ def open_report(
     view = workspace.account(account, marketplace)
     period = parse_period(month)
     as_of = view.last_day_known(period.last)
-    verdict = None
+    verdict, scored = None, pd.DataFrame()
     if as_of >= period.first and _has_orders_by(view.counts, period.last):
-        verdict = view.verdict(as_of)
+        scored = view.score(as_of)
+        verdict = view.verdict(as_of, our_rows=records(scored))
     if verdict is None or not _has_reportable_figures(verdict):
         raise MonthError(
             f"{account} has no orders to report for {period.name}: "
             f"its orders reach from {view.coverage.begins_on} to {view.coverage.ends_on}."
         )
-    report = _build_report(view, verdict, period, _describe_data_version(workspace, account), generated_at)
+    report = _build_report(view, verdict, scored, period, _describe_data_version(workspace, account), generated_at)
     return replace(report, display_name=display_name)
 
 
 def _build_report(
-    view: AccountView, verdict: AccountVerdict, period: Period, data_version: str, generated_at: str
+    view: AccountView,
+    verdict: AccountVerdict,
+    scored: pd.DataFrame,
+    period: Period,
+    data_version: str,
+    generated_at: str,
 ) -> MonthlyReport:
-    """Build the report of an account from its verdict: score all days of history and run all analyses."""
+    """Build the report of an account from its verdict and the SCORES of that day: score history, run all analyses."""
     as_of = verdict.as_of
-    scored = view.score(as_of)
     watched = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
     before = period.before
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
