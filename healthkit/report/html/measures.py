@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import wraps
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -381,13 +382,13 @@ def has_reconciliation(report: MonthlyReport, measure: Measure) -> bool:
 
 def measure_faults(report: MonthlyReport, measure: Measure) -> pd.DataFrame:
     """Return the orders at fault in one measure on the as-of day, with a column `bought`: the product, else the SKU."""
+    return _faults_of_key(report, (measure.metric, measure.channel, measure.window))
+
+
+@cached_per_report
+def _faults_of_key(report: MonthlyReport, key: tuple[str, str, int]) -> pd.DataFrame:
     faults = report.at_fault
-    of_measure = (
-        (faults["metric"] == measure.metric)
-        & (faults["channel"] == measure.channel)
-        & (faults["window"] == measure.window)
-    )
-    rows = faults[of_measure]
+    rows = faults[(faults["metric"] == key[0]) & (faults["channel"] == key[1]) & (faults["window"] == key[2])]
     product, sku = (rows[name].map(text_or_empty) for name in ("product", "sku"))
     return rows.assign(bought=product.where(product != "", sku)).reset_index(drop=True)
 
@@ -474,8 +475,7 @@ def off_target_since(daily: pd.DataFrame) -> tuple[date | None, int, int, bool]:
 
     The last value says whether the day before the streak could not be judged, so that it may be longer.
     """
-    rows = daily.sort_values("as_of")
-    states = list(zip(rows["as_of"], rows["status"], strict=True))
+    states = sorted(zip(daily["as_of"].tolist(), daily["status"].tolist(), strict=True), key=itemgetter(0))
     run = 0
     while run < len(states) and states[-1 - run][1] == "off target":
         run += 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from healthkit.report import workbook
@@ -11,9 +9,6 @@ from healthkit.report.html import measures
 from healthkit.report.html.measures import Measure
 from healthkit.report.text import labels
 from healthkit.schema import tables
-
-if TYPE_CHECKING:
-    from healthkit.report.model import MonthlyReport
 
 BYTE_ORDER_MARK = "\ufeff"
 """First character of a CSV file, by which a spreadsheet knows that the file is UTF-8."""
@@ -26,20 +21,20 @@ def order_list_suffix(measure: Measure, kind: str = "csv") -> str:
     return f"_orders_{measure.anchor}.{kind}"
 
 
-def order_list_csv(report: MonthlyReport, measure: Measure) -> str:
-    """Return the orders at fault in one measure on the as-of day as CSV text, those that leave first on top."""
-    return BYTE_ORDER_MARK + tables.as_csv(order_list(measures.measure_faults(report, measure), measure))
+def order_list_csv(orders: pd.DataFrame) -> str:
+    """Return the table of `order_list` as CSV text."""
+    return BYTE_ORDER_MARK + tables.as_csv(orders)
 
 
-def order_list_xlsx(report: MonthlyReport, measure: Measure) -> bytes:
-    """Return the orders of `order_list_csv` as the content of a workbook (XLSX), with days as days."""
-    return workbook.to_xlsx(order_list(measures.measure_faults(report, measure), measure), "Orders")
+def order_list_xlsx(orders: pd.DataFrame) -> bytes:
+    """Return the table of `order_list` as the content of a workbook (XLSX), with days as days."""
+    return workbook.to_xlsx(orders, "Orders")
 
 
 def order_list(faults: pd.DataFrame, measure: Measure) -> pd.DataFrame:
-    """Return orders at fault with plain titles and words; columns that say nothing are left out.
+    """Return orders at fault with plain titles and words, those that leave first on top.
 
-    `faults` is what `measures.measure_faults` returns.
+    `faults` is what `measures.measure_faults` returns. Columns that say nothing are left out.
     """
     rows = faults.sort_values(["leaves_on", "order_id"], kind="stable", ignore_index=True)
     causes = rows["causes"].astype("str").map(lambda causes: labels.capitalise_first(labels.causes_phrase(causes)))

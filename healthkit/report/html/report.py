@@ -38,7 +38,6 @@ def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
 
     A note next to the day says if the files end before the month does.
     """
-    year = report.as_of.year
     html = render_template(
         "verdict.html.j2",
         account=report.title,
@@ -46,18 +45,14 @@ def verdict(report: MonthlyReport, index_href: str = "index.html") -> HtmlBlock:
         on=figures.format_long_day(report.as_of, 0),
         ended=report.month_end is not None and report.as_of < report.month_end,
         index_href=index_href,
-        sentences=_verdict_sentences(report, measures.measures(report), year),
+        sentences=_verdict_sentences(report),
     )
     return HtmlBlock(html)
 
 
 def verdict_lines(report: MonthlyReport) -> list[list[str]]:
     """Return the sentences of the verdict as pairs of heading and plain text, with missing files and what to do."""
-    rows = measures.measures(report)
-    lines = [
-        [heading, sentences.plain_text(sentence)]
-        for heading, sentence in _verdict_sentences(report, rows, report.as_of.year)
-    ]
+    lines = [[heading, sentences.plain_text(sentence)] for heading, sentence in _verdict_sentences(report)]
     unjudged = measures.enforced_unjudged(report)
     if unjudged:
         names = [sentences.measure_phrase(row.metric, row.standing.channel, company=row.company) for row in unjudged]
@@ -70,8 +65,10 @@ def verdict_lines(report: MonthlyReport) -> list[list[str]]:
     return [*lines, *todo.summary_line(report)]
 
 
-def _verdict_sentences(report: MonthlyReport, rows: list[Measure], year: int) -> list[tuple[str, Sentence]]:
+@measures.cached_per_report
+def _verdict_sentences(report: MonthlyReport) -> list[tuple[str, Sentence]]:
     """Return the sentences of the verdict, each with its heading."""
+    rows, year = measures.measures(report), report.as_of.year
     by_status = {status: [row for row in rows if row.status == status] for status in JUDGED_STATUSES}
     off, risk, on = (by_status[status] for status in JUDGED_STATUSES)
     unjudged = measures.enforced_unjudged(report)
@@ -325,20 +322,23 @@ def _chapter_measures(rows: list[Measure]) -> list[Measure]:
 
 def chapter_order_lists(report: MonthlyReport) -> dict[str, str]:
     """Return the CSV file of the orders at fault of each chapter that has any, by the end of its file name."""
-    listed = _listed_measures(report)
-    return {order_lists.order_list_suffix(row): order_lists.order_list_csv(report, row) for row in listed}
+    return {order_lists.order_list_suffix(row): order_lists.order_list_csv(orders) for row, orders in _listed(report)}
 
 
 def chapter_order_workbooks(report: MonthlyReport) -> dict[str, bytes]:
     """Return the lists of `chapter_order_lists` as workbooks (XLSX), by the end of their file names."""
-    listed = _listed_measures(report)
-    return {order_lists.order_list_suffix(row, "xlsx"): order_lists.order_list_xlsx(report, row) for row in listed}
+    return {
+        order_lists.order_list_suffix(row, "xlsx"): order_lists.order_list_xlsx(orders)
+        for row, orders in _listed(report)
+    }
 
 
-def _listed_measures(report: MonthlyReport) -> list[Measure]:
-    """Return the measures of the chapters that have orders at fault."""
+@measures.cached_per_report
+def _listed(report: MonthlyReport) -> list[tuple[Measure, pd.DataFrame]]:
+    """Return the measures of the chapters that have orders at fault, each with its list of them."""
     wrong = {row.anchor: row for row in _chapter_measures(measures.measures(report))}
-    return [row for row in wrong.values() if len(measures.measure_faults(report, row))]
+    faults = ((row, measures.measure_faults(report, row)) for row in wrong.values())
+    return [(row, order_lists.order_list(rows, row)) for row, rows in faults if len(rows)]
 
 
 def _other_window(rows: list[Measure], row: Measure) -> Measure | None:
