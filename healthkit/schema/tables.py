@@ -531,7 +531,7 @@ def to_plain_value(value: Any) -> Any:
     if isinstance(value, str | int):
         return value
     if isinstance(value, float):
-        return value if value == value else None
+        return float(value) if value == value else None
     # NaN, NaT and pd.NA differ from themselves; the comparison returns a NumPy bool or pd.NA.
     if value is None or str(value != value) != "False":
         return None
