@@ -102,7 +102,7 @@ class AccountView:
         return self.source.ledger([self.account], (tables.ORDERS, tables.ITEMS))
 
     @cached_property
-    def _reported_history(self) -> list[list[Row]]:
+    def _reported_history(self) -> list[list[dict[str, Any]]]:
         """The figures that the marketplace reported here; they are few, and several days are asked for."""
         ledger = self.source.ledger([self.account], REPORTED_TABLES).in_memory()
         history = reported_scores.read_history(ledger, {self.marketplace: self.policy})
@@ -179,7 +179,7 @@ class AccountView:
         return verdicts.last_day_known(self.coverage, self._reported_rows(day), to_day(day))
 
     def verdict(
-        self, as_of: Day, our_rows: list[Row] | None = None, reported_rows: list[Row] | None = None
+        self, as_of: Day, our_rows: Sequence[Row] | None = None, reported_rows: Sequence[Row] | None = None
     ) -> AccountVerdict:
         """Return the verdict on the account and on each of its measures on a day (see `verdicts`).
 
