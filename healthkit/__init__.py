@@ -11,9 +11,12 @@ import logging
 
 import lazy_loader as lazy
 
+from healthkit.files.deferred_imports import defer_iri_grammar
+
 __version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+defer_iri_grammar()
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,

@@ -141,6 +141,22 @@ def test_the_commands_are_there_before_any_heavy_library_is_loaded():
     assert heavy_after("import healthkit.cli") == ""
 
 
+def test_the_grammar_of_iris_is_built_by_the_first_check_of_one():
+    """JSON Schema's check of addresses costs a second of CPU to import; Altair and nbformat would pay it."""
+    code = """
+import sys
+import healthkit, altair, nbformat
+from jsonschema import FormatChecker
+built = lambda: "rfc3987_syntax.syntax_helpers" in sys.modules
+before, checker = built(), FormatChecker()
+answers = [checker.conforms(text, "iri") for text in ("https://example.com/ü", "no address", "urn:x:y")]
+import rfc3987_syntax
+print(before, answers, built(), callable(rfc3987_syntax.parse))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False [True, False, True] True True"
+
+
 def test_an_import_of_nothing_new_loads_no_library_for_rows(store, tmp_path):
     """Loading pandas takes as long as looking a thousand files up."""
     raw = tmp_path / "acme" / "list.csv"
