@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from healthkit import batch
 from healthkit.report.html.page import html_page
 from healthkit.report.html.portfolio import PortfolioPage, portfolio_index
 from tests.browser.axe import violations
+from tests.builders.sample import MONTH
 from tests.builders.slow import slow_after
 
 ACCOUNTS = (
@@ -23,7 +27,7 @@ def opened(offline_chromium, reports):
     """Open a page from disk; what the console said and what was requested is kept with it."""
     contexts = []
 
-    def open_page(name: str, **looks):
+    def open_page(name: str, folder: Path = reports, **looks):
         context = offline_chromium.new_context(offline=True, **looks)
         contexts.append(context)
         page = context.new_page()
@@ -31,7 +35,7 @@ def opened(offline_chromium, reports):
         page.on("console", lambda message: page.said.append(message.text))
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.on("request", lambda request: page.asked.append(request.url))
-        page.goto((reports / f"{name}.html").as_uri())
+        page.goto((folder / f"{name}.html").as_uri())
         page.wait_for_function("['drawn', 'failed'].includes(document.documentElement.dataset.charts)")
         return page
 
@@ -73,6 +77,29 @@ def test_the_links_of_the_index_lead_to_pages(opened):
 @pytest.mark.parametrize("looks", slow_after(1, [{}, {"color_scheme": "dark"}]))
 def test_axe_finds_nothing_on_a_page(opened, name, looks):
     assert violations(opened(name, viewport={"width": 1280, "height": 900}, **looks), "body", None) == []
+
+
+@pytest.mark.parametrize("looks", [{"width": 390, "scheme": "dark"}, {"width": 1280, "scheme": "light"}])
+def test_a_package_opens_offline_in_silence_wherever_it_is_unpacked(opened, desk, threads, tmp_path, looks):
+    made = batch.generate_reports(
+        desk, MONTH, accounts=["birchway-crafts"], out=tmp_path / "made", executor=threads, package=True
+    )
+    [package] = made.packages
+    client = tmp_path / "of a client"
+    with zipfile.ZipFile(package.path) as archive:
+        archive.extractall(client)
+    made.index.parent.rename(tmp_path / "gone")
+    pages = list(client.rglob("*.html"))
+    assert pages
+    for path in pages:
+        page = opened(
+            path.stem, path.parent, viewport={"width": looks["width"], "height": 900}, color_scheme=looks["scheme"]
+        )
+        assert page.evaluate("document.documentElement.dataset.charts") == "drawn"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert all(Path(url.removeprefix("file://").replace("%20", " ")).is_relative_to(client) for url in page.asked)
+        assert page.said == []
+        assert violations(page, "body", None) == []
 
 
 def test_the_index_is_searched_and_sorted_with_no_server(opened):
