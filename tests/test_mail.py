@@ -82,6 +82,36 @@ def test_an_eml_file_holds_text_html_and_the_package(write, package):
     assert zipfile.ZipFile(BytesIO(attached.get_content())).namelist() == ["harbor_de.html", "harbor_us.html"]
 
 
+EARLY = replace(SUMMARIES[0], as_of=date(2026, 10, 18), period_ends=date(2026, 10, 31))
+
+
+def test_files_that_end_early_are_told_in_the_first_lines(package, tmp_path):
+    told = "The files end on 18 October 2026: all figures are as of that day. Days ahead are counted from it too; of"
+    message = mail.build_message(package, [EARLY, SUMMARIES[1]], ACCOUNT, SETTINGS, PERIOD)
+    text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert f"Amazon US, as displayed on 18 October 2026\n{told}" in text
+    assert "Amazon DE, as displayed on 31 October 2026\nDays ahead are counted from 31 October 2026.\n" in text
+    html = message.get_body(("html",)).get_content()
+    assert html.index(told) < html.index("What is wrong")
+    assert summary_text([EARLY]).splitlines()[1].startswith(f"  As of: {told}")
+    assert summary_text([EARLY], html=True).splitlines()[1].startswith(f"<p><b>As of:</b> {told}")
+
+
+STEPS = "1. Appeal <this> claim.\n2. Ship 7 orders.\nAnd 3 more: the command todo lists them."
+
+
+def test_what_to_do_is_a_list(package):
+    summary = replace(SUMMARIES[0], lines=(("What to do, in order", STEPS),))
+    message = mail.build_message(package, [summary], ACCOUNT, SETTINGS, PERIOD)
+    assert f"What to do, in order\n{STEPS}\n" in message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    for html in (message.get_body(("html",)).get_content(), summary_text([summary], html=True)):
+        assert re.findall(r"<li[^>]*>(.*?)</li>", html) == ["Appeal &lt;this&gt; claim.", "Ship 7 orders."]
+        assert html.index("</ol>") < html.index("And 3 more") < html.index("</p>", html.index("And 3 more"))
+    assert summary_text([summary]).splitlines()[1:4] == [
+        "  What to do, in order:", "    1. Appeal <this> claim.", "    2. Ship 7 orders.",
+    ]  # fmt: skip
+
+
 def test_the_same_inputs_give_the_same_bytes_and_a_file_of_the_user_is_moved_aside(write, tmp_path):
     [ready] = write().written
     first = ready.path.read_bytes()

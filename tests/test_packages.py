@@ -90,6 +90,16 @@ def test_a_page_without_pdf_is_named_where_its_account_has_no_package_for_it(des
     assert "is of an earlier run" not in gone.package_errors[0]
 
 
+def test_a_summary_knows_that_the_files_of_its_page_end_before_the_month(desk, tmp_path, threads):
+    options = {"out": tmp_path, "executor": threads, "template": page_template(tmp_path / "t.ipynb")}
+    ends = {
+        month: batch.generate_reports(desk, month, PAIR[:1], **options).summaries for month in (MONTH, "2026-11-04")
+    }
+    assert {month: [one.ends_early for one in found] for month, found in ends.items()} == {
+        MONTH: [False], "2026-11-04": [True],
+    }  # fmt: skip
+
+
 def test_the_store_is_asked_once_a_batch_which_version_it_is(desk, tmp_path, threads, monkeypatch):
     asked = []
     version = Store.version

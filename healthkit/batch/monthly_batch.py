@@ -545,6 +545,7 @@ def _summaries(
             date.fromisoformat(row["as_of"]) if row.get("as_of") else last,
             row["status"],
             tuple((heading, text) for heading, text in report_folder.verdicts[row["account"], row["marketplace"]]),
+            last,
         )
         for row in rows
     ]

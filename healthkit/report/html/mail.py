@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from healthkit.report.html.block import render_template
 from healthkit.report.text import labels
 from healthkit.report.text.mail import Summary, subject
+from healthkit.report.text.portfolio import split_steps
 
 
 def mail_html(name: str, period: str, summaries: Sequence[Summary], closing: str, link: str = "") -> str:
@@ -17,7 +18,10 @@ def mail_html(name: str, period: str, summaries: Sequence[Summary], closing: str
         title=subject(name, period),
         name=name,
         period=period,
-        summaries=[(one, labels.STATUS_STYLES[one.status]) for one in summaries],
+        summaries=[
+            (one, labels.STATUS_STYLES[one.status], [(heading, *split_steps(text)) for heading, text in one.lines])
+            for one in summaries
+        ],
         before=before,
         link=link,
         after=after,

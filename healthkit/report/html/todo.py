@@ -69,13 +69,13 @@ def _row_cells(row: TodoRow) -> dict[str, Any]:
 
 
 def summary_line(report: MonthlyReport) -> list[list[str]]:
-    """Return what to do as a pair of heading and text for summaries; empty if there is nothing to do."""
+    """Return what to do as a pair of heading and text for summaries, a step a line; empty if there is nothing to do."""
     rows = rows_of_report(report)
     shown = todo_list.leading_rows(rows, MAX_ROWS)
     steps = [f"{place}. {_sentence(row)}" for place, row in enumerate(shown, 1)]
     more = todo_text.more_phrase(len(rows) - len(shown))
     return (
-        [[todo_text.HEADING, " ".join([*steps, *([f"{labels.capitalise_first(more)}."] if more else [])])]]
+        [[todo_text.HEADING, "\n".join([*steps, *([f"{labels.capitalise_first(more)}."] if more else [])])]]
         if rows
         else []
     )

@@ -13,7 +13,10 @@ from healthkit.report.text.portfolio import email_summary
 
 @dataclass(frozen=True)
 class Summary:
-    """The verdict of one page in short: pairs of heading and sentence, as of a day, and the status of the account."""
+    """The verdict of one page in short: pairs of heading and sentence, as of a day, and the status of the account.
+
+    `period_ends` is the last day of the month or week; the files may end before it. Numbered steps are a line each.
+    """
 
     account: str
     marketplace: str
@@ -21,11 +24,39 @@ class Summary:
     as_of: date
     status: str
     lines: tuple[tuple[str, str], ...]
+    period_ends: date | None = None
 
     @property
     def heading(self) -> str:
         """The marketplace and the day."""
         return f"{self.marketplace_title}, as displayed on {format_long_day(self.as_of, 0)}"
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether the files end before the month or week does."""
+        return self.period_ends is not None and self.as_of < self.period_ends
+
+    @property
+    def note(self) -> str:
+        """From which day figures and days ahead are; the reader may see them later, and some days may have passed.
+
+        >>> Summary("harbor", "US", "Amazon US", date(2026, 10, 18), "on target", (), date(2026, 10, 31)).note
+        'The files end on 18 October 2026: all figures are as of that day. Days ahead are counted from it too; of those that have passed since, no file tells.'
+        """  # noqa: E501 - the sentence
+        day = format_long_day(self.as_of, 0)
+        if self.ends_early:
+            return (
+                f"The files end on {day}: all figures are as of that day. Days ahead are counted from it too; of those "
+                "that have passed since, no file tells."
+            )
+        return f"Days ahead are counted from {day}."
+
+    @property
+    def noted_lines(self) -> tuple[tuple[str, str], ...]:
+        """The lines with the note: before them if the files end early, else behind them."""
+        if self.ends_early:
+            return (("As of", self.note), *self.lines)
+        return (*self.lines, ("Days ahead", f"counted from {format_long_day(self.as_of, 0)}."))
 
 
 def summary_text(summaries: Sequence[Summary], html: bool = False, first: str = "") -> str:
@@ -37,8 +68,9 @@ def summary_text(summaries: Sequence[Summary], html: bool = False, first: str = 
     >>> print(summary_text([Summary("harbor", "US", "Amazon US", date(2026, 10, 31), "off target", lines)]))
     harbor (US)
       What is wrong: Late Shipment Rate is off target.
+      Days ahead: counted from 31 October 2026.
     """
-    return email_summary({f"{one.account} ({one.marketplace})": one.lines for one in summaries}, html, first)
+    return email_summary({f"{one.account} ({one.marketplace})": one.noted_lines for one in summaries}, html, first)
 
 
 def subject(name: str, period: str) -> str:
@@ -66,7 +98,8 @@ def body(name: str, period: str, summaries: Sequence[Summary], closing: str) -> 
     """Return the text of a mail: the summary of each marketplace, and how to open the report."""
     parts = [subject(name, period)]
     for one in summaries:
-        parts.append("\n\n".join([one.heading, *(f"{heading}\n{sentence}" for heading, sentence in one.lines)]))
+        lines = (f"{heading}\n{sentence}" for heading, sentence in one.lines)
+        parts.append("\n\n".join([f"{one.heading}\n{one.note}", *lines]))
     return "\n\n\n".join([*parts, closing]) + "\n"
 
 

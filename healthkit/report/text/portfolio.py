@@ -208,11 +208,39 @@ def failed_runs_title(failed: int, month_name: str) -> str:
     return f"{subject} no figures for {month_name}"
 
 
+def split_steps(text: str) -> tuple[list[str], str]:
+    """Return the numbered steps of a text, a step a line, without their numbers, and the rest of the text.
+
+    >>> split_steps("1. Ship 7 orders.\\n2. Answer.\\nAnd 3 more."), split_steps("On target.")
+    ((['Ship 7 orders.', 'Answer.'], 'And 3 more.'), ([], 'On target.'))
+    """
+    steps: list[str] = []
+    lines = text.split("\n")
+    while len(steps) < len(lines) and lines[len(steps)].startswith(f"{len(steps) + 1}. "):
+        steps.append(lines[len(steps)].partition(". ")[2])
+    return steps, "\n".join(lines[len(steps) :])
+
+
+def _text_answer(question: str, answer: str) -> str:
+    """Return a question and its answer as lines of a text; steps stand one below the other."""
+    steps, _ = split_steps(answer)
+    return f"  {question}:\n    {answer.replace(chr(10), chr(10) + '    ')}" if steps else f"  {question}: {answer}"
+
+
+def _html_answer(question: str, answer: str) -> str:
+    """Return a question and its answer as HTML; steps are a list."""
+    steps, rest = split_steps(answer)
+    if not steps:
+        return f"<p><b>{escape(question)}:</b> {escape(answer)}</p>"
+    items = "".join(f"<li>{escape(step)}</li>" for step in steps)
+    return f"<p><b>{escape(question)}:</b></p>\n<ol>{items}</ol>" + (f"\n<p>{escape(rest)}</p>" if rest else "")
+
+
 def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = False, first: str = "") -> str:
     r"""Return the verdicts of several accounts as text or HTML for an e-mail.
 
     `verdicts` maps an account to its pairs of question and answer. `first` is a line on the account to open first,
-    which stands above them.
+    which stands above them. Numbered steps, a step a line, are a list.
 
     >>> print(email_summary({"harbor": [["What is wrong", "Late Shipment Rate is off target."]]}))
     harbor
@@ -226,11 +254,11 @@ def email_summary(verdicts: Mapping[str, Sequence[Sequence[str]]], html: bool = 
     if html:
         return "\n".join(
             f"<h3>{escape(account)}</h3>\n"
-            + "\n".join(f"<p><b>{escape(question)}:</b> {escape(answer)}</p>" for question, answer in sentences)
+            + "\n".join(_html_answer(question, answer) for question, answer in sentences)
             for account, sentences in verdicts.items()
         )
     return "\n\n".join(
-        "\n".join([account, *(f"  {question}: {answer}" for question, answer in sentences)])
+        "\n".join([account, *(_text_answer(question, answer) for question, answer in sentences)])
         for account, sentences in verdicts.items()
     )
 
