@@ -33,7 +33,7 @@ def totals(items):
     found = defaultdict(Decimal)
     for amount, currency in zip(items["amount"].to_pylist(), items["currency"].to_pylist(), strict=True):
         if amount is not None:
-            found[currency] += Decimal(amount) / amounts.SCALE
+            found[currency] += Decimal(amount) / tables.AMOUNT_SCALE
     return dict(found)
 
 

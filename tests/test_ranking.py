@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -29,9 +30,9 @@ from tests.builders.sample import DAY, MONTH, ROOT, SAMPLE
 from tests.builders.store_files import import_all
 
 
-def harm(account, share, orders, amounts=None, status="off target", priced=None, **more):
+def harm(account, share, orders, amounts=None, status="off target", priced=None, days=30, **more):
     amounts = {name: amount * 10_000 for name, amount in (amounts or {}).items()}
-    sales = RecentSales(orders, (orders if amounts else 0) if priced is None else priced, amounts)
+    sales = RecentSales(orders, (orders if amounts else 0) if priced is None else priced, amounts, days)
     return AccountHarm(account, "US", status, "late_shipment_rate", "seller", 30, share, share, sales=sales, **more)
 
 
@@ -145,7 +146,70 @@ def test_what_cannot_be_judged_stands_before_what_is_on_target_and_after_what_is
         harm("soon", 0.3, 9, status="on target"),
     ]  # fmt: skip
     for order in itertools.permutations(rows):
-        assert names(rank_accounts(order)) == ["soon", "risk", "unknown", "new", "calm"]
+        assert names(rank_accounts(order)) == ["unknown", "soon", "risk", "new", "calm"]
+
+
+def test_days_that_no_file_covers_count_at_the_pace_of_the_others():
+    """10 of 30 days with 300 orders are at the pace of 900 orders, which is more than 600."""
+    part = harm("part", 1.0, 300, {"USD": 3_000}, days=10)
+    ranked = rank_accounts([harm("whole", 1.0, 600, {"USD": 6_000}), part])
+    assert names(ranked) == ["part", "whole"]
+    assert [(one.orders, one.money) for one in ranked.accounts] == [(900, 9_000), (600, 6_000)]
+    assert "the others count at the same pace" in stakes.ranking_basis_sentence(ranked)
+    assert stakes.index_stake_note(part) == "at stake: at least USD 3,000 in 300 orders"
+    assert stakes.portfolio_sales_sentence(ranked.accounts).endswith(
+        ": at least USD 9,000 in 900 orders; the files of some cover fewer days."
+    )
+    # By orders, too: 300 of 10 days are more than 600 of 30.
+    assert names(rank_accounts([harm("whole", 1.0, 600), harm("part", 1.0, 300, days=10)])) == ["part", "whole"]
+
+
+def test_the_mean_price_is_that_of_an_order_whatever_days_the_files_cover():
+    ranked = rank_accounts([harm("none", 1.0, 30), harm("part", 1.0, 10, {"USD": 100}, days=15)])
+    assert ranked.mean_price == 10
+    assert {one.harm.account: one.at_stake for one in ranked.accounts} == {"none": 300, "part": 200}
+
+
+@pytest.mark.parametrize("unknown", [
+    harm("unknown", 1.0, 0, days=0), harm("unknown", None, 9), harm("unknown", None, 9, status="at risk"),
+], ids=["no day covered", "off target of unknown chance", "at risk of unknown chance"])  # fmt: skip
+def test_an_account_in_danger_of_unknown_harm_is_never_below_one_that_is_fine(unknown):
+    soon = harm("soon", 0.9, 900, status="on target")
+    ranked = rank_accounts([harm("calm", 0.01, 900, status="on target"), soon, unknown, harm("large", 1.0, 901)])
+    assert names(ranked) == ["large", "unknown", "soon", "calm"]
+    assert "of unknown harm comes before those on target" in stakes.ranking_basis_sentence(ranked)
+
+
+def test_the_harm_of_a_measure_that_is_fine_does_not_stand_for_one_off_target(desk, monkeypatch):
+    """The only measures that can be simulated are on target: the one off target ranks the account, its harm unknown."""
+    [verdict] = desk.verdicts(DAY, ["clearbrook-bath"])
+    fine = [one for one in verdict.measures if one.status == "on target"]
+    violations = replace(fine[0], metric=ranking.VIOLATIONS, status="off target", ours=None)
+    monkeypatch.setattr(ranking, "_simulated_chance", lambda view, one: None if one is violations else (0.001, 0.02))
+    found = account_harm(
+        desk.account("clearbrook-bath"), verdict._replace(status="off target", measures=[violations, *fine])
+    )
+    assert (found.metric, found.share_off) == (ranking.VIOLATIONS, None)
+
+
+def test_sales_of_files_that_end_early_are_said_to_be_those_of_the_days_covered(tmp_path):
+    """Orders until 10 October, and Amazon's figure of the 30th: of the 30 days from the 1st on the files cover 10."""
+    last, reported_on = date(2026, 10, 10), date(2026, 10, 30)
+    workspace = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(client.placed(date(2026, 7, 1), last, 4)),
+        performance_dot_json=client.performance(
+            reported_on, orderDefectRate=client.defect_rate(reported_on, 190, 3, "BAD")
+        ),
+    )
+    [account_verdict] = workspace.verdicts(DAY, at_last_known_day=True)
+    found = workspace.rank([account_verdict]).accounts[0].harm
+    assert (account_verdict.as_of, found.status, found.metric) == (reported_on, "off target", "order_defect_rate")
+    assert (found.sales.orders, found.sales.days) == (40, 10)
+    assert found.orders_off == 120
+    assert stakes.harm_phrase(found).endswith(
+        "sales of the 10 of the last 30 days that the files cover, at least 40 orders of unknown price"
+    )
 
 
 def test_several_currencies_are_compared_by_orders_and_said_so():

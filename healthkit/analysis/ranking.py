@@ -6,6 +6,7 @@ them in order: index, panel, `check` and summaries use it.
 - The chance is the share of the next 30 days on which a measure is off target, averaged over simulated futures that
   start with what is known now. A small account is judged with the uncertainty of its rate, as everywhere.
 - At stake is what the offers concerned sold in the last 30 days: the orders, and their prices where files state them.
+  Where files cover fewer of these days, the others count at the same pace; where they cover none, it is unknown.
 - Accounts are compared in money where every amount is in one currency, or a rates file converts it. Orders without a
   price then count with the mean price of the account's other orders, or else of all accounts' orders. Where currencies
   cannot be added up, all accounts are compared in orders.
@@ -31,11 +32,11 @@ from healthkit.metrics.policy import PolicyError, worst_first_key
 from healthkit.metrics.scores import ScoreError
 from healthkit.schema.rates_file import Rates
 from healthkit.schema.stakes import DAYS, LIKELY_FROM, OFFERS_AT_FAULT, RecentSales
-from healthkit.schema.tables import WHOLE_ACCOUNT, collect_to_pandas
+from healthkit.schema.tables import AMOUNT_SCALE, WHOLE_ACCOUNT, collect_to_pandas
 
 DRAWS = 500
 """Number of simulated futures for each measure; enough to rank accounts."""
-LOOKED_AT_FROM = 0.5
+SIMULATED_FROM = 0.5
 """Used share of what the target allows from which a measure on target is simulated, too."""
 VIOLATIONS = "policy_violations"
 """Open violations say nothing of the chance of a consequence; what they weigh is in the account health rating."""
@@ -77,13 +78,21 @@ class AccountHarm:
     share_used: float | None = None
 
     @property
+    def pace(self) -> Fraction | None:
+        """By how much what the files tell of is multiplied for 30 days; None if they cover none of these days."""
+        return Fraction(DAYS, self.sales.days) if self.sales.days else None
+
+    @property
     def orders_off(self) -> float | None:
         """The expected number of orders sold while off target: the share of days times the orders at stake."""
-        return None if self.share_off is None else self.share_off * self.sales.orders
+        if self.share_off is None or self.pace is None:
+            return None
+        return self.share_off * float(self.sales.orders * self.pace)
 
     def to_json(self) -> dict[str, Any]:
         """Return the harm as JSON values; `from_json` reads them."""
-        sales = {"orders": self.sales.orders, "priced": self.sales.priced_orders, "amounts": dict(self.sales.amounts)}
+        sold = self.sales
+        sales = {"orders": sold.orders, "priced": sold.priced_orders, "amounts": dict(sold.amounts), "days": sold.days}
         names = ("metric", "channel", "window", "share_off", "chance", "chance_assumed", "scope", "share_used")
         return {name: getattr(self, name) for name in names} | {"sales": sales}
 
@@ -93,7 +102,9 @@ class AccountHarm:
         if not isinstance(values, dict):
             return cls(account, marketplace, status)
         known, sales = dict(values), values["sales"]
-        recent = RecentSales(int(sales["orders"]), int(sales["priced"]), dict(sales["amounts"]))
+        recent = RecentSales(
+            int(sales["orders"]), int(sales["priced"]), dict(sales["amounts"]), int(sales.get("days", DAYS))
+        )
         return cls(account, marketplace, status, **(known | {"sales": recent}))
 
 
@@ -134,6 +145,11 @@ class Ranking:
         """The account to open first; None if none is known to be in danger."""
         return next((one for one in self.accounts[:1] if _tier(one.harm) < 2), None)
 
+    @property
+    def in_danger(self) -> tuple[RankedAccount, ...]:
+        """The accounts that were compared by their expected harm, or whose harm is unknown."""
+        return tuple(one for one in self.accounts if _tier(one.harm) == 0)
+
     def places(self) -> dict[tuple[str, str], int]:
         """Return the place of each account and marketplace, from 1."""
         return {(one.harm.account, one.harm.marketplace): one.place for one in self.accounts}
@@ -167,12 +183,17 @@ def account_harm(view: AccountView, verdict: AccountVerdict) -> AccountHarm:
     allows. A measure that is only advised is passed over.
     """
     found = [
-        harm
+        (one, harm)
         for one in verdict.measures
-        if _is_looked_at(one) and (harm := _measure_harm(view, verdict, one)) is not None
+        if _is_simulated(one) and (harm := _measure_harm(view, verdict, one)) is not None
     ]
-    worst = min(found, key=lambda one: (one.orders_off is None, -(one.orders_off or 0.0)), default=None)
-    return unknown_harm(verdict) if worst is None else worst
+    in_danger = [
+        harm for one, harm in found if one.status in _WATCHED or (harm.chance or 0.0) >= LIKELY_FROM
+    ]  # A measure that is fine never stands for one that is off target, whose harm is unknown.
+    rest = [harm for _, harm in found]
+    return max(in_danger or rest, key=lambda one: -1.0 if one.orders_off is None else one.orders_off, default=None) or (
+        unknown_harm(verdict)
+    )
 
 
 def unknown_harm(verdict: AccountVerdict) -> AccountHarm:
@@ -181,10 +202,10 @@ def unknown_harm(verdict: AccountVerdict) -> AccountHarm:
     return AccountHarm(verdict.account, verdict.marketplace, verdict.status, share_used=used)
 
 
-def _is_looked_at(one: Verdict) -> bool:
-    if one.rule is None or one.rule.is_advisory:
+def _is_simulated(one: Verdict) -> bool:
+    if one.rule is not None and one.rule.is_advisory:
         return False
-    return one.status in _WATCHED or (one.status == "on target" and (one.share_used or 0.0) >= LOOKED_AT_FROM)
+    return one.status in _WATCHED or (one.status == "on target" and (one.share_used or 0.0) >= SIMULATED_FROM)
 
 
 def _measure_harm(view: AccountView, verdict: AccountVerdict, one: Verdict) -> AccountHarm | None:
@@ -215,8 +236,11 @@ def _stake(view: AccountView, one: Verdict) -> Stake:
     """Return what the consequence of a rule takes from sale, and what that sold in the last 30 days."""
     scope = one.rule.at_stake if one.rule is not None else ""
     if scope == OFFERS_AT_FAULT and one.ours is not None and one.ours["at_fault"]:
-        return Stake(scope, _sales_of_offers_at_fault(view, _as_series(one)))
-    return Stake(scope, recent_sales(view.counts, one.account, one.marketplace, one.channel, one.as_of))
+        sales = _sales_of_offers_at_fault(view, _as_series(one))
+    else:
+        sales = recent_sales(view.counts, one.account, one.marketplace, one.channel, one.as_of)
+    covered = view.coverage.count_order_days(one.as_of - timedelta(days=DAYS - 1), one.as_of)
+    return Stake(scope, sales._replace(days=covered))
 
 
 def _as_series(one: Verdict) -> pd.Series:
@@ -241,7 +265,7 @@ def _simulated_chance(view: AccountView, one: Verdict) -> tuple[float, float] | 
 def _sales_of_offers_at_fault(view: AccountView, row: pd.Series) -> RecentSales:
     """Return what the offers that have an order at fault sold in the last 30 days; an offer is an SKU."""
     as_of = row["as_of"].date()
-    at_fault = set(view.orders_at_fault(row)["order_id"])
+    at_fault = set(view.orders_at_fault(row, details=False)["order_id"])
     ledger = view.sold_items
     own = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     items = collect_to_pandas(ledger.items.filter(own).select("order_id", "sku", "amount", "currency"))
@@ -265,9 +289,9 @@ def _sales_of_offers_at_fault(view: AccountView, row: pd.Series) -> RecentSales:
 def rank_accounts(harms: Iterable[AccountHarm], rates: Rates | None = None) -> Ranking:
     """Return accounts in the order in which to open them, by expected harm.
 
-    First come accounts off target, at risk, or likely to be off target, by their harm; then those off target or at risk
-    of unknown chance; those that cannot be judged; and the others by the share of the limit used. `rates` convert
-    amounts to one currency.
+    First come accounts off target, at risk, or likely to be off target, by their harm; of these, one off target or at
+    risk of unknown harm comes before all that are on target. Then come those whose harm was not looked at, those that
+    cannot be judged, and the others by the share of the limit used. `rates` convert amounts to one currency.
 
     >>> def harm(name, share, orders):
     ...     return AccountHarm(name, "US", "off target", "x", share_off=share, sales=RecentSales(orders, 0, {}))
@@ -279,10 +303,16 @@ def rank_accounts(harms: Iterable[AccountHarm], rates: Rates | None = None) -> R
     currencies = sorted({name for one in compared for name in one.sales.amounts})
     factors, currency = _factors(currencies, rates)
     values = {id(one): _value(one, factors) for one in compared} if currency else {}
-    priced = [(value, one.sales.priced_orders) for one in compared if (value := values.get(id(one))) is not None]
+    priced = [
+        (value, one.sales.priced_orders * one.pace)
+        for one in compared
+        if (value := values.get(id(one))) is not None and one.pace is not None
+    ]
     mean = sum((value for value, _ in priced), Fraction(0)) / sum(count for _, count in priced) if priced else None
     rows = [_ranked(one, values.get(id(one)), mean if currency else None) for one in found]
-    rows.sort(key=_sort_key)
+    fine = [one for one in rows if _tier(one.harm) == 0 and one.harm.status not in _WATCHED]
+    bar = max((_amount(one) or 0.0 for one in fine), default=0.0)
+    rows.sort(key=lambda one: _sort_key(one, bar))
     uses_mean = mean is not None and any(one.sales.orders and not one.sales.priced_orders for one in compared)
     return Ranking(
         tuple(RankedAccount(n, *_fields(one)) for n, one in enumerate(rows, 1)), currency if priced else "",
@@ -303,10 +333,11 @@ def _factors(currencies: Sequence[str], rates: Rates | None) -> tuple[dict[str, 
 
 
 def _value(one: AccountHarm, factors: Mapping[str, Fraction]) -> Fraction | None:
-    """Return the known amounts at stake in the common currency; None if no order has a price."""
-    if not one.sales.priced_orders:
+    """Return the amounts of 30 days at stake in the common currency; None if no order has a price."""
+    if not one.sales.priced_orders or one.pace is None:
         return None
-    return sum((Fraction(amount, 10_000) * factors[name] for name, amount in one.sales.amounts.items()), Fraction(0))
+    known = (Fraction(amount, AMOUNT_SCALE) * factors[name] for name, amount in one.sales.amounts.items())
+    return sum(known, Fraction(0)) * one.pace
 
 
 def _ranked(one: AccountHarm, value: Fraction | None, mean: Fraction | None) -> RankedAccount:
@@ -314,8 +345,8 @@ def _ranked(one: AccountHarm, value: Fraction | None, mean: Fraction | None) -> 
     at_stake, unpriced = None, one.sales.orders - one.sales.priced_orders
     if value is not None:
         at_stake = value + value * Fraction(unpriced, one.sales.priced_orders)
-    elif mean is not None and _tier(one) == 0:
-        at_stake = mean * one.sales.orders
+    elif mean is not None and one.pace is not None and _tier(one) == 0:
+        at_stake = mean * one.sales.orders * one.pace
     money = None if at_stake is None or one.share_off is None else at_stake * Fraction(one.share_off)
     return RankedAccount(0, one, one.orders_off, money, at_stake, at_stake is not None and unpriced > 0)
 
@@ -323,16 +354,25 @@ def _ranked(one: AccountHarm, value: Fraction | None, mean: Fraction | None) -> 
 def _tier(one: AccountHarm) -> int:
     """Return the group in which an account ranks, the first 0."""
     is_watched = one.status in _WATCHED
-    if one.share_off is not None and (is_watched or (one.chance or 0.0) >= LIKELY_FROM):
+    if (is_watched and one.metric) or (one.share_off is not None and (one.chance or 0.0) >= LIKELY_FROM):
         return 0
     if is_watched:
         return 1
     return 2 if one.status == "cannot be judged" else 3
 
 
-def _sort_key(row: RankedAccount) -> tuple[Any, ...]:
+def _amount(row: RankedAccount) -> float | None:
+    """Return the expected harm by which accounts are compared; None if it is unknown."""
+    return float(row.money) if row.money is not None else row.orders
+
+
+def _sort_key(row: RankedAccount, bar: float) -> tuple[Any, ...]:
+    """Return the key of an account; one of unknown harm stands at `bar`, the largest harm of one on target."""
     one = row.harm
-    amount = row.money if row.money is not None else row.orders
-    harm = -amount if amount is not None and _tier(one) == 0 else 0
+    harm: tuple[Any, ...] = (0,)
+    if _tier(one) == 0:
+        amount = _amount(row)
+        is_unknown = amount is None and one.status in _WATCHED
+        harm = (-bar, 0, 0.0) if is_unknown else (-(amount or 0.0), 1, -(row.orders or 0.0))
     rest = worst_first_key(one.status, share_used=one.share_used)
-    return _tier(one), harm, -(row.orders or 0.0) if _tier(one) == 0 else 0.0, rest, one.account, one.marketplace
+    return _tier(one), harm, rest, one.account, one.marketplace

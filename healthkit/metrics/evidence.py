@@ -96,6 +96,13 @@ class FileCoverage(NamedTuple):
         tolerated = timedelta(days=span.tolerated_gap_days)
         return span.last + tolerated < as_of or span.first - tolerated > first
 
+    def count_order_days(self, first: date, last: date) -> int:
+        """Return the number of days from `first` to `last` that the order files cover. [days]"""
+        covered = [(max(first, self.begins_on), min(last, self.heard_on))]
+        left_out = [(max(first, gap[0]), min(last, gap[1])) for gap in self.gaps]
+        days, missing = (sum(max(0, (end - begin).days + 1) for begin, end in one) for one in (covered, left_out))
+        return max(0, days - missing)
+
     def days_covered(self, rule: Rule, as_of: date) -> tuple[date, date]:
         """Return the first and the last day, at most `as_of`, of which the imported files tell what a rule needs.
 

@@ -16,9 +16,11 @@ OFFERS_AT_FAULT = "offers at fault"
 class RecentSales(NamedTuple):
     """What some offers sold in 30 days: the number of orders, and of those with a price, and sums by currency.
 
-    The sums are in ten-thousandths of the currency. Orders that were cancelled by the as-of day are left out.
+    The sums are in ten-thousandths of the currency. Orders that were cancelled by the as-of day are left out. `days` is
+    the number of these days that the files cover; with fewer than DAYS the others are lower bounds.
     """
 
     orders: int
     priced_orders: int
     amounts: Mapping[str, int]
+    days: int = DAYS

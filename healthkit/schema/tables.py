@@ -27,6 +27,10 @@ class TableError(ValueError):
     """Raised if a frame does not match its table; the message names the table, the column and the problem."""
 
 
+AMOUNT_SCALE = 10_000
+"""An amount of 1 of a currency as tables hold it, so that sums are exact. [ten-thousandths]"""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table: its kind of values, whether cells may be empty, and which value a merge keeps.

@@ -1,7 +1,8 @@
 """Readers of money: what the lines of an order cost, exactly, and in which currency.
 
-An amount is the price of all units of a line as the file states it, without shipping and before promotions; whether tax
-is in it, the files do not say in one way. Nothing of a buyer is read. Amounts are whole numbers of ten-thousandths, so
+An amount is the price of all units of a line as the file states it, without shipping. Discounts are in it or not as the
+column of the file has it: Amazon's price is before promotions, TikTok Shop's after discounts. Whether tax is in it, the
+files do not say in one way. Nothing of a buyer is read. Amounts are whole numbers of ten-thousandths, so
 that sums are exact.
 """
 
@@ -17,9 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healthkit.ingest.parsing.csv_table import CsvTable, combine_chunks
+from healthkit.schema.tables import AMOUNT_SCALE
 
-SCALE = 10_000
-"""An amount of 1 of the currency. [ten-thousandths]"""
 MAX_AMOUNT = Decimal(10**11)
 """Amounts from this one on are no price of a line."""
 CURRENCIES: Mapping[str, str] = {
@@ -154,7 +154,7 @@ def to_ten_thousandths(amount: Decimal) -> int:
     >>> to_ten_thousandths(Decimal("12.5")), to_ten_thousandths(Decimal("0.00005"))
     (125000, 0)
     """
-    return int((amount * SCALE).to_integral_value())
+    return int((amount * AMOUNT_SCALE).to_integral_value())
 
 
 def amount_text(amount: int | None) -> str | None:
@@ -163,7 +163,7 @@ def amount_text(amount: int | None) -> str | None:
     >>> amount_text(125000)
     '12.5000'
     """
-    return None if amount is None else f"{amount // SCALE}.{amount % SCALE:04d}"
+    return None if amount is None else f"{amount // AMOUNT_SCALE}.{amount % AMOUNT_SCALE:04d}"
 
 
 def read_json_money(value: Any, amount_key: str, currency_key: str) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from healthkit.report.text.labels import Strong, join_words
 from healthkit.report.text.outlook import format_chance
 from healthkit.report.text.sentences import Sentence
 from healthkit.schema.stakes import DAYS, LIKELY_FROM, OFFERS_AT_FAULT, RecentSales
+from healthkit.schema.tables import AMOUNT_SCALE
 
 if TYPE_CHECKING:
     from healthkit.analysis.ranking import AccountHarm, RankedAccount, Ranking
 
-_SCALE = 10_000
 _SCOPES = {
     "account": "The account’s {channel} orders",
     "seller-fulfilled offers": "These offers",
@@ -43,16 +43,39 @@ def sales_phrase(sales: RecentSales) -> str:
     ('USD 21,182 in 823 orders', '2 orders of unknown price')
     >>> sales_phrase(RecentSales(12, 10, {"EUR": 2000000, "USD": 900000}))
     'EUR 200 and USD 90.00 in 12 orders (2 of unknown price)'
+    >>> sales_phrase(RecentSales(8, 8, {"USD": 900000}, 10)), sales_phrase(RecentSales(0, 0, {}, 0))
+    ('at least USD 90.00 in 8 orders', 'an unknown amount')
     """
+    if not sales.days:
+        return "an unknown amount"
     orders = figures.format_quantity(sales.orders)
+    if sales.days < DAYS:
+        return f"at least {sales_phrase(sales._replace(days=DAYS))}" if sales.orders else "an unknown amount"
     if not sales.orders:
         return "no order"
     if not sales.priced_orders:
         return f"{orders} of unknown price"
-    sums = join_words([format_money(Fraction(sales.amounts[name], _SCALE), name) for name in sorted(sales.amounts)])
+    sums = join_words(
+        [format_money(Fraction(sales.amounts[name], AMOUNT_SCALE), name) for name in sorted(sales.amounts)]
+    )
     if sales.priced_orders < sales.orders:
         return f"{sums} in {orders} ({sales.orders - sales.priced_orders:,} of unknown price)"
     return f"{sums} in {orders}"
+
+
+def sales_days_phrase(sales: RecentSales) -> str:
+    """Return the days of the sales at stake, as far as the files cover them.
+
+    >>> [sales_days_phrase(RecentSales(1, 0, {}, days)) for days in (30, 10, 0)]
+    ['the last 30 days', 'the 10 of the last 30 days that the files cover', 'the last 30 days, which the files do not cover']
+    """  # noqa: E501 - the phrases
+    if not sales.days:
+        return f"the last {DAYS} days, which the files do not cover"
+    return (
+        f"the last {DAYS} days"
+        if sales.days >= DAYS
+        else f"the {sales.days} of the last {DAYS} days that the files cover"
+    )
 
 
 def at_stake_sentence(scope: str, channel: str, sales: RecentSales, company: str = "") -> str:
@@ -65,6 +88,8 @@ def at_stake_sentence(scope: str, channel: str, sales: RecentSales, company: str
     'These offers sold USD 21,182 in 823 orders in the last 30 days.'
     >>> at_stake_sentence("", "seller", sold)
     'The source does not say which offers; all seller-fulfilled ones sold USD 21,182 in 823 orders in the last 30 days.'
+    >>> at_stake_sentence("seller-fulfilled offers", "seller", sold._replace(days=10))
+    'These offers sold at least USD 21,182 in 823 orders in the 10 of the last 30 days that the files cover.'
     """
     phrase = labels.channel_label(channel, company) if channel == "amazon" else "seller-fulfilled"
     phrase = "" if channel == "all" else phrase
@@ -73,7 +98,7 @@ def at_stake_sentence(scope: str, channel: str, sales: RecentSales, company: str
         verb = "came to" if scope == "account" else "sold"
     else:
         subject, verb = f"The source does not say which offers; all{f' {phrase}' if phrase else ''} ones", "sold"
-    return f"{subject} {verb} {sales_phrase(sales)} in the last {DAYS} days."
+    return f"{subject} {verb} {sales_phrase(sales)} in {sales_days_phrase(sales)}."
 
 
 def index_stake_note(harm: AccountHarm) -> str:
@@ -122,14 +147,14 @@ def harm_phrase(harm: AccountHarm) -> str:
     >>> harm = AccountHarm("a", "US", "off target", "late_shipment_rate", "seller", 30, 0.823, 1.0, False,
     ...                    "seller-fulfilled offers", RecentSales(700, 700, {"USD": 181674500}))
     >>> harm_phrase(harm)
-    'Late Shipment Rate is expected to be off target on 25 of the next 30 days; at stake is what sold in 30 days, USD 18,167 in 700 orders'
+    'Late Shipment Rate is expected to be off target on 25 of the next 30 days; at stake: sales of the last 30 days, USD 18,167 in 700 orders'
     """  # noqa: E501 - the phrase
     words = labels.metric_words(harm.metric, labels.company_of(harm.marketplace))
     verb = "are" if words.is_plural else "is"
-    assumed = "" if harm.scope else ", by assumption,"
+    at_stake = "at stake" if harm.scope else "at stake (assumed)"
     return (
-        f"{labels.capitalise_first(words.label)} {verb} {days_off_phrase(harm)}; at stake is{assumed} what sold in "
-        f"{DAYS} days, {sales_phrase(harm.sales)}"
+        f"{labels.capitalise_first(words.label)} {verb} {days_off_phrase(harm)}; {at_stake}: sales of "
+        f"{sales_days_phrase(harm.sales)}, {sales_phrase(harm.sales)}"
     )
 
 
@@ -140,7 +165,7 @@ def first_account_reason(first: RankedAccount) -> Sentence:
     >>> harm = AccountHarm("acme", "US", "at risk", "late_shipment_rate", "seller", 30, 0.41, 0.95, False,
     ...                    "account", RecentSales(558, 0, {}))
     >>> "".join(first_account_reason(RankedAccount(1, harm, 230.9)))
-    'acme has the largest expected harm: Late Shipment Rate is expected to be off target on 12 of the next 30 days (chance of any: 95%); at stake is what sold in 30 days, 558 orders of unknown price.'
+    'acme has the largest expected harm: Late Shipment Rate is expected to be off target on 12 of the next 30 days (chance of any: 95%); at stake: sales of the last 30 days, 558 orders of unknown price.'
     """  # noqa: E501 - the sentence
     return Strong(first.harm.account), f" has the largest expected harm: {harm_phrase(first.harm)}."
 
@@ -173,6 +198,11 @@ def ranking_basis_sentence(ranking: Ranking) -> str:
     if ranking.mean_price is not None:
         price = format_money(ranking.mean_price, ranking.currency)
         parts.append(f"Where no file states prices, an order counts {price}, the mean of the others.")
+    sales = [one.harm.sales for one in ranking.in_danger]
+    if any(0 < one.days < DAYS for one in sales):
+        parts.append("Where the files cover fewer of these days, the others count at the same pace.")
+    if any(one.harm.orders_off is None for one in ranking.in_danger):
+        parts.append("An account off target or at risk of unknown harm comes before those on target.")
     if ranking.rates is not None and ranking.rates.days:
         first, last = min(ranking.rates.days.values()), max(ranking.rates.days.values())
         parts.append(
@@ -207,4 +237,7 @@ def portfolio_sales_sentence(rows: Sequence[RankedAccount]) -> str:
             amounts[name] = amounts.get(name, 0) + amount
     total = RecentSales(sum(one.orders for one in of_accounts), sum(one.priced_orders for one in of_accounts), amounts)
     where = "at stake in all accounts off target or at risk"
-    return f"Sold in the last {DAYS} days and {where}: {sales_phrase(total)}."
+    if all(one.days >= DAYS for one in of_accounts):
+        return f"Sold in the last {DAYS} days and {where}: {sales_phrase(total)}."
+    least = f"at least {sales_phrase(total)}" if total.orders else sales_phrase(total._replace(days=0))
+    return f"Sold in the last {DAYS} days and {where}: {least}; the files of some cover fewer days."
