@@ -181,11 +181,20 @@ def test_a_longer_download_of_the_file_on_hand_would_do():
 def test_files_that_end_too_early_are_named_too():
     need = EvidenceNeed("feedback", FIRST, LAST, date(2026, 10, 3), date(2026, 11, 26), (), "feedback")
     [one] = recommend_downloads([need], "US")
-    assert (one.missing, one.days, one.downloads) == ("both", 20, 1)
+    # 19 days before and one after are two downloads, or one of all 75 days.
+    assert (one.missing, one.ranges, one.days, one.downloads) == ("both", ((FIRST, LAST),), 75, 1)
     assert downloads_text.advice_sentence(one).startswith(
-        "Your seller feedback file begins on 3 October 2026 and ends on 26 November 2026; a download of 20 days more "
-        "would do, 14 September to 2 October 2026 and 27 November 2026 ("
+        "Your files tell of ratings from 3 October 2026 on and until 26 November 2026 only. Download the "
     )
+    assert "for 75 days, 14 September to 27 November 2026." in downloads_text.advice_sentence(one)
+
+
+def test_a_file_is_asked_for_once_whether_or_not_one_is_on_hand():
+    """Of ship-by days the last are missing, of deliver-by days all: one order report tells of both."""
+    measures = ("late_shipment_rate",)
+    on_hand = "promises", FIRST, LAST, FIRST, date(2026, 11, 20), measures, "order_report"
+    [one] = recommend_downloads([on_hand, ("delivery_promises", FIRST, LAST, None, None, measures)], "US")
+    assert (one.kind, one.ranges) == ("order_report", ((FIRST, LAST),))
 
 
 def test_so_many_days_take_so_many_downloads():

@@ -27,6 +27,7 @@ from healthkit.metrics.action_files import (
 )
 from healthkit.metrics.counts import count_orders
 from healthkit.report.html import what_to_do
+from healthkit.report.html.missing_files import download_advice
 from healthkit.report.html.report import verdict_lines
 from healthkit.report.html.todo import rows_of_report
 from healthkit.report.model import open_report
@@ -36,6 +37,7 @@ from healthkit.report.todo_list import account_todo
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
 from tests import plain
+from tests.builders import client_files as client
 from tests.builders.ledger_rows import about, defect, order
 from tests.builders.random_ledgers import START, instant, ledger, made_policy, random_ledger, rule
 from tests.builders.sample import DAY
@@ -524,6 +526,35 @@ def test_an_account_whose_files_end_earlier_is_told_which_file_to_bring(run, sam
     assert {row["kind"] for row in rows} == {"file"}
     assert rows[0]["action"] == "Download the all-orders file and import it"
     assert all(row["orders"] == [] and row["brings"].startswith("it tells of") for row in rows)
+
+
+def test_a_list_of_files_that_end_early_leads_with_newer_orders(run, sample_store):
+    """As of 20 November, 19 days after the last day that the files tell of; the page of a month says so, too."""
+    answer = asked(run, sample_store, "--as-of", "2026-11-20", "--account", LANTERN, "--format", "json")
+    rows = json.loads(answer.output)
+    assert rows[0]["action"] == "Download the all-orders file and import it"
+    assert "2 to 20 November 2026" in rows[0]["until"]
+    assert [row["action_id"] for row in rows].count("all_orders") == 1
+    assert rows[1]["status"] == "off target"
+
+
+def test_the_page_of_files_that_end_in_the_month_asks_for_the_rest_of_it(tmp_path):
+    """Orders until 19 October, of which the last was updated on the 20th: missing are the 20th to the 31st."""
+    orders = client.placed(date(2026, 6, 1), date(2026, 10, 19), 5)
+    workspace = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders, cancelled={number for number, _ in orders[-30:]}),
+        feedback_dot_txt=client.feedback([]),
+    )
+    report = open_report(workspace, "acme", "2026-10")
+    advice = [one for one in download_advice(report) if one.kind == "all_orders"]
+    assert [(one.ranges, one.missing) for one in advice] == [(((date(2026, 10, 20), date(2026, 10, 31)),), "end")]
+    rows = rows_of_report(report)
+    assert (rows[0].action_id, rows[0].until) == (
+        "all_orders", "12 days more, 20 to 31 October 2026: yours ends on 19 October 2026",
+    )  # fmt: skip
+    assert rows[1].status == "off target"
+    assert what_to_do(report).html.index("all-orders file") < what_to_do(report).html.index(rows[1].action)
 
 
 def test_an_account_with_nothing_to_do_is_told_so(run, sample_store):

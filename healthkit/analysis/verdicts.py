@@ -177,6 +177,17 @@ class MissingEvidence(NamedTuple):
     have_kind: str
 
 
+def newer_orders(verdict: AccountVerdict, begins_on: date, ends_on: date, until: date) -> list[MissingEvidence]:
+    """Return the days after a verdict that no order file covers; none for a verdict as of the day asked for, `until`.
+
+    The order files reach from `begins_on` to `ends_on`.
+    """
+    metrics = tuple(dict.fromkeys(one.metric for one in verdict.measures if one.is_enforced))
+    if verdict.as_of >= until or not metrics:
+        return []
+    return [MissingEvidence("orders", min(ends_on, verdict.as_of), until, begins_on, ends_on, metrics, "all_orders")]
+
+
 FILE_KIND_OF_EVIDENCE = {
     "orders": "all_orders", "feedback": "feedback", "promises": "order_report", "delivery_promises": "order_report",
 }  # fmt: skip

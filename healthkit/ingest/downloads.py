@@ -149,7 +149,7 @@ class DownloadAdvice(NamedTuple):
     `report.text.downloads` turns it into sentences.
 
     - `kind` and `title` are "" if no file contains the evidence.
-    - `ranges` are the missing days, `days` their number, `downloads` the number of downloads of at most `most_days`
+    - `ranges` are the days to download, `days` their number, `downloads` the number of downloads of at most `most_days`
       each. A snapshot has no ranges, since the marketplace chooses its days.
     - With `extends` it is a longer download of the file on hand, which contains the days `have_first` to `have_last`.
     - `how` is the lowest coverage of any of the evidence; if it is not "fully", `full_alternative` is the title of
@@ -198,21 +198,20 @@ def downloads_for(evidence: str, marketplace: str) -> list[Download]:
 def recommend_downloads(needs: Iterable[Sequence[Any]], marketplace: str) -> list[DownloadAdvice]:
     """Return advice on the files that provide all needed days, in the order of `needs`.
 
-    `needs` are of the class `EvidenceNeed`, or tuples of its fields. Needs that one file serves are combined;
-    needs whose days are all on hand are left out.
+    `needs` are of the class `EvidenceNeed`, or tuples of its fields. Needs that one file serves are combined, to one
+    range of days unless that takes more downloads; needs whose days are all on hand are left out.
 
     >>> need = ("feedback", date(2026, 9, 14), date(2026, 11, 27), date(2026, 10, 3), date(2026, 11, 27))
     >>> [one] = recommend_downloads([(*need, ("order_defect_rate",), "feedback")], "US")
     >>> one.title, one.missing, one.days, one.downloads, one.extends
     ('seller feedback file', 'start', 19, 1, True)
     """
-    groups: dict[tuple[str, bool], list[EvidenceNeed]] = {}
+    groups: dict[str, list[EvidenceNeed]] = {}
     for need in (EvidenceNeed(*one) for one in needs):
         if need.missing() is not None:
             chosen = _choose_download(need, downloads_for(need.evidence, marketplace))
-            key = (chosen.kind, chosen.kind == need.have_kind) if chosen else (f"no file of {need.evidence}", False)
-            groups.setdefault(key, []).append(need)
-    return [_recommend_file(key[0], group, marketplace) for key, group in groups.items()]
+            groups.setdefault(chosen.kind if chosen else f"no file of {need.evidence}", []).append(need)
+    return [_recommend_file(kind, group, marketplace) for kind, group in groups.items()]
 
 
 def _choose_download(need: EvidenceNeed, choices: list[Download]) -> Download | None:
@@ -235,20 +234,24 @@ def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> D
         # The needs have no day on hand in common.
         missing, have_first, have_last = "all", None, None
     ranges = _merge_ranges([one for need in needs for one in need.ranges()])
-    days = sum(_day_count(*one) for one in ranges)
     download = catalogue().downloads.get(kind)
+    most_days = None if download is None else download.most_days
+    # One download over all of the days, also those on hand, may be less work than one for each gap.
+    whole = ((ranges[0][0], ranges[-1][1]),)
+    ranges = whole if _downloads_of(whole, most_days) <= _downloads_of(ranges, most_days) else ranges
+    downloads = _downloads_of(ranges, most_days)
+    days = sum(_day_count(*one) for one in ranges)
     if download is None:
         return DownloadAdvice(
             "", "", "", "", evidence, measures, missing, ranges, days, 0, None, have_first, have_last, False, False,
             False, "fully", "", "", marketplace=marketplace,
         )  # fmt: skip
     coverage = max((download.tells[word] for word in evidence), key=_COVERAGES.index)
-    # One download over all of the days may be less work than one for each gap.
-    whole = [(ranges[0][0], ranges[-1][1])]
-    downloads = min(sum(_download_count(*one, download.most_days) for one in parts) for parts in (ranges, whole))
+    extends = (
+        missing != "all" and (missing != "both" or ranges != whole) and all(one.have_kind == kind for one in needs)
+    )
     if download.snapshot:
         ranges, days, downloads = (), 0, 1
-    extends = missing != "all" and all(need.have_kind == kind for need in needs)
     alternative = "" if coverage == "fully" else _find_full_alternative(kind, evidence, marketplace)
     return DownloadAdvice(
         download.kind, download.title, download.menu, download.report_type, evidence, measures, missing, ranges, days,
@@ -283,6 +286,10 @@ def _download_count(first: date, last: date, most_days: int | None) -> int:
     [3, 1]
     """
     return 1 if most_days is None else -(-_day_count(first, last) // most_days)
+
+
+def _downloads_of(ranges: Sequence[tuple[date, date]], most_days: int | None) -> int:
+    return sum(_download_count(first, last, most_days) for first, last in ranges)
 
 
 def _merge_ranges(ranges: list[tuple[date, date]]) -> tuple[tuple[date, date], ...]:

@@ -13,7 +13,7 @@ from healthkit.analysis.account_view import AccountView
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.todo import FAILING_STATUSES, MeasureTodo, OrderToAct, Todo
-from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
+from healthkit.analysis.verdicts import AMAZON, AccountVerdict, MissingEvidence, Verdict, newer_orders
 from healthkit.ingest.downloads import recommend_downloads
 from healthkit.report.model import SIMULATION_DRAWS, MonthlyReport
 from healthkit.report.text import downloads as downloads_text
@@ -112,10 +112,13 @@ def todo_rows(
     calendars: Mapping[MeasureKey, RollOffCalendar],
     futures: Mapping[MeasureKey, Simulation],
     granted: Mapping[MeasureKey, GrantedFutures],
+    newer: Sequence[MissingEvidence] = (),
 ) -> list[TodoRow]:
     """Return the rows of a list: measures off target or at risk first, then files to bring, then what waits.
 
-    `futures` are simulated as it goes on, `granted` with requests granted.
+    Where order files end too early, the file of newer orders comes before all. `futures` are simulated as it goes on,
+    `granted` with requests granted. `newer` are the days after the verdict that no order file covers (see
+    `verdicts.newer_orders`).
     """
     by_key = {(one.metric, one.channel, one.window): one for one in verdict.measures}
     failing: list[TodoRow] = []
@@ -125,7 +128,9 @@ def todo_rows(
         likely = _likely(measure, calendars.get(key), futures.get(key))
         rows = failing if measure.status in FAILING_STATUSES else others
         rows += _measure_rows(todo, measure, by_key[key], likely, granted.get(key, {}))
-    rows = [*failing, *_file_rows(verdict), *others]
+    files = list(_file_rows(verdict, newer))
+    orders = [row for is_newer_orders, row in files if is_newer_orders]
+    rows = [*orders, *failing, *(row for is_newer_orders, row in files if not is_newer_orders), *others]
     return [row._replace(position=position) for position, row in enumerate(rows, 1)]
 
 
@@ -179,16 +184,20 @@ def _order(todo: Todo, order: OrderToAct, linked: bool) -> TodoOrder:
     return TodoOrder(order.order_id, link, order.last_day)
 
 
-def _file_rows(verdict: AccountVerdict) -> Iterator[TodoRow]:
-    """Yield the files to bring for enforced measures that cannot be judged, or of which only the figure is known."""
+def _file_rows(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) -> Iterator[tuple[bool, TodoRow]]:
+    """Yield the files to bring for enforced measures that cannot be judged, or of which only the figure is known.
+
+    Each is marked if it is the file of orders and lacks the last days.
+    """
     lacking = [
         *verdict.enforced_unjudged,
         *(one for one in verdict.measures if one.decided_by == AMAZON and one.status in FAILING_STATUSES),
     ]
-    for advice in recommend_downloads(verdict.missing_evidence(lacking), verdict.marketplace):
+    for advice in recommend_downloads([*newer, *verdict.missing_evidence(lacking)], verdict.marketplace):
         if advice.kind:
             cells = downloads_text.advice_cells(advice)
-            yield TodoRow(
+            is_newer_orders = "orders" in advice.evidence and advice.missing in ("end", "both")
+            yield is_newer_orders, TodoRow(
                 0, verdict.account, verdict.marketplace, "cannot be judged", cells["measures"], advice.measures[0], "",
                 None, downloads_text.bring_file_phrase(advice), advice.kind, "file",
                 until=labels.lowercase_first(cells["days"]), brings=downloads_text.file_brings_phrase(advice),
@@ -237,4 +246,5 @@ def report_todo(report: MonthlyReport) -> list[TodoRow]:
     """Return the rows of a monthly report; none if it was built without them."""
     if report.todo is None or report.verdict is None:
         return []
-    return todo_rows(report.todo, report.verdict, report.calendars, report.futures, report.granted)
+    newer = newer_orders(report.verdict, report.begins_on, report.ends_on, report.month_end or report.as_of)
+    return todo_rows(report.todo, report.verdict, report.calendars, report.futures, report.granted, newer)

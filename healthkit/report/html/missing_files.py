@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from healthkit.analysis.verdicts import newer_orders
 from healthkit.ingest.downloads import DownloadAdvice, recommend_downloads
 from healthkit.report.html import measures
 from healthkit.report.html.block import HtmlBlock, render_template
@@ -35,7 +36,9 @@ def files_to_download(report: MonthlyReport) -> HtmlBlock:
 
 def download_advice(report: MonthlyReport) -> list[DownloadAdvice]:
     """Return the files to download for the enforced measures of a report; measures that cannot be judged come first."""
-    return recommend_downloads(measures.report_verdict(report).missing_evidence(), report.marketplace)
+    verdict = measures.report_verdict(report)
+    newer = newer_orders(verdict, report.begins_on, report.ends_on, report.month_end or report.as_of)
+    return recommend_downloads([*newer, *verdict.missing_evidence()], report.marketplace)
 
 
 def missing_file_titles(report: MonthlyReport) -> list[str]:
