@@ -260,7 +260,8 @@ def test_the_panel_of_what_if_states_the_best_case_beside_what_is_likely(desk):
     for percent in (0, 30):
         panel.cause_sliders["a_to_z_claim"].value = percent
         assert f"As it goes on: {phrase}." in panel.finding
-        assert "in the best case back on" in panel.finding
+        assert "back by 17 January 2027 with a chance of 50%; 22 November if nothing new goes wrong" in panel.finding
+        assert "best case" not in panel.finding
         assert alone([panel.finding]) == []
     panel.no_new_orders.value = True
     assert f"As it goes on: {phrase}." in panel.finding

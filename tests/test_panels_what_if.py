@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
 
 import healthkit as hk
+from healthkit.metrics.policy import UNJUDGED_STATUSES
 from healthkit.panels import where_i_stand_model
 from healthkit.report.model import SIMULATION_DRAWS
+from healthkit.report.text.figures import format_day, format_long_day
 from healthkit.report.text.outlook import likely_return_phrase
+from healthkit.report.todo_list import account_todo
 
 OCTOBER = date(2026, 10, 31)
 
@@ -33,7 +37,11 @@ def test_it_has_a_slider_for_each_cause_the_commonest_first(desk, panel):
 def test_at_nothing_it_shows_what_is(panel):
     assert panel.scenario == []
     assert panel.answer.after["at_fault"] == panel.answer.before["at_fault"]
-    assert "would still be at" in panel.finding
+    row = panel.answer.before
+    assert panel.finding.startswith(
+        f"Order Defect Rate is at {row['rate']:.2%} ({row['at_fault']} of 1,641). As it goes"
+    )
+    assert "would" not in panel.finding
     assert panel.orders_saved.empty
 
 
@@ -100,6 +108,42 @@ def test_without_new_orders_the_best_case_is_another(desk):
     row = panel.answer.before
     calendar = desk.account("birchway-crafts").calendar(row, new_orders=False)
     assert panel.answer.calendar_before.back_on == calendar.back_on
+    day = format_day(calendar.back_on, 2026)
+    assert panel.answer_widget.content["lead"].endswith(f"Back on target then: {day}; as it is: {day}.")
+
+
+def test_what_cannot_be_judged_names_no_day_of_return(desk):
+    panel = hk.what_if(desk, "paper-moth", "2026-10-31")
+    view, tried = desk.account("paper-moth"), 0
+    for _, pair in panel.measure.options:
+        panel.measure.value = pair
+        if panel.answer is None or panel.answer.before["status"] not in UNJUDGED_STATUSES:
+            continue
+        tried += 1
+        assert "when it is back cannot be judged" in panel.finding
+        assert not re.search(r"back (by|on|between)|likely|chance", panel.finding)
+        panel.since.value = date(2027, 6, 1)
+        panel.volume.value = 20
+        assert "This step changes nothing: 20% more" in panel.finding
+        panel.volume.value = 0
+    assert tried
+    # One claim fewer, and the measure could not be judged: its files do not tell of everything.
+    panel.measure.value = ("order_defect_rate", "seller")
+    assert "As it goes on: " in panel.finding
+    panel.since.value = None
+    next(iter(panel.won.values())).value = True
+    assert panel.answer.after["status"] in UNJUDGED_STATUSES
+    assert "With the scenario" not in panel.finding
+    assert "when it is back cannot be judged" in panel.finding
+    assert view.measure("order_defect_rate", OCTOBER)["status"] == "off target"
+
+
+def test_a_day_after_the_files_says_where_they_end(desk):
+    panel = hk.what_if(desk, "paper-moth", "2026-10-31")
+    panel.measure.value = ("order_defect_rate", "seller")
+    panel.day.value = date(2027, 6, 1)
+    ends_on = desk.account("paper-moth").coverage.heard_on
+    assert f"its files end on {format_long_day(ends_on, 0)}. Choose a day by then" in panel.finding
 
 
 def test_orders_are_ticked_a_product_is_picked_and_days_are_set(desk, panel):
@@ -112,13 +156,38 @@ def test_orders_are_ticked_a_product_is_picked_and_days_are_set(desk, panel):
     panel.product.value = "LH-READ"
     panel.since.value, panel.until.value = date(2026, 11, 2), date(2026, 12, 31)
     days = {"since": date(2026, 11, 2), "until": date(2026, 12, 31)}
-    steps = [{"cleared": {"orders": won}}, {"stop_selling": {"sku": "LH-READ"} | days}]
+    steps = [
+        {"cleared": {"orders": won, "since": date(2026, 11, 2)}}, {"stop_selling": {"sku": "LH-READ"} | days},
+    ]  # fmt: skip
     assert panel.scenario == steps
     result, futures = view.what_if(row, steps), view.simulate_scenario(row, steps, draws=SIMULATION_DRAWS)
-    assert panel.answer.after["at_fault"] == result.after["at_fault"] == row["at_fault"] - 3
+    assert panel.answer.after["at_fault"] == result.after["at_fault"] == row["at_fault"], "they are won on Monday"
+    before, after = (one.days["at_fault"].tolist() for one in (view.calendar(row), panel.answer.calendar_after))
+    assert [one - other for one, other in zip(before[:5], after[:5], strict=True)] == [0, 0, 3, 3, 3]
     phrase = likely_return_phrase(futures, result.calendar_after, OCTOBER.year)
     assert f"With the scenario: {phrase}." in panel.finding
     assert sorted(panel.orders_saved["order_id"]) == sorted(won)
+
+
+def test_the_actions_of_the_measure_are_in_the_panel_as_the_command_has_them(desk, panel):
+    shown = panel.answer_widget.content["todo"]
+    rows = [
+        row for row in account_todo(desk.account("lantern-hill-lighting"), OCTOBER) if row.metric == "order_defect_rate"
+    ]
+    assert [one["action"] for one in shown["rows"]] == [row.action for row in rows] != []
+    assert all(row.brings.lower() in one["brings"].lower() for row, one in zip(rows, shown["rows"], strict=True))
+    assert shown["rows"][0]["about"] == "5 of 11 orders, by 9 November (inferred)"
+    panel.measure.value = ("cancellation_rate", "seller")
+    assert panel.answer_widget.content["todo"] is None
+
+
+def test_what_is_likely_comes_before_the_best_case(panel):
+    panel.cause_sliders["a_to_z_claim"].value = 20
+    as_is, scenario = panel.finding.split("As it goes on: ")[1].split("With the scenario: ")
+    for text in (as_is, scenario):
+        assert text.startswith(("back by", "likely"))
+        assert text.index("back") < text.index("if nothing new goes wrong")
+    assert "best case" not in panel.finding
 
 
 def test_a_step_of_the_panel_that_changes_nothing_says_so(panel):

@@ -19,7 +19,13 @@ from healthkit.analysis.event_effects import MeasureOrders, effects_table, find_
 from healthkit.analysis.goals import Goal, goals
 from healthkit.analysis.order_details import add_details
 from healthkit.analysis.reconcile import Reconciliation, reconcile
-from healthkit.analysis.rolloff import OutlookError, RollOffCalendar, counts_known_on, roll_off_calendar
+from healthkit.analysis.rolloff import (
+    OutlookError,
+    RollOffCalendar,
+    counts_known_on,
+    counts_of_measure,
+    roll_off_calendar,
+)
 from healthkit.analysis.scenario_futures import (
     ScenarioForecast,
     StrongestSteps,
@@ -292,7 +298,13 @@ class AccountView:
         )
 
     def what_if(
-        self, row: pd.Series, scenario: Any, *, days_ahead: int | None = None, new_orders: bool = True
+        self,
+        row: pd.Series,
+        scenario: Any,
+        *,
+        days_ahead: int | None = None,
+        new_orders: bool = True,
+        calendar: RollOffCalendar | None = None,
     ) -> ScenarioResult:
         """Compute a row of SCORES again under a scenario (see `what_if.run_scenario`).
 
@@ -301,7 +313,7 @@ class AccountView:
         steps = self.parse_steps(scenario)
         return run_scenario(
             self.counts, self.policy, row, steps, ledger=self._ledger_for(steps), days_ahead=days_ahead,
-            new_orders=new_orders,
+            new_orders=new_orders, calendar=calendar,
         )  # fmt: skip
 
     def simulate_scenario(
@@ -332,7 +344,7 @@ class AccountView:
         """
         as_of = row["as_of"].date()
         calendar = calendar or self.calendar(row)
-        known = counts_known_on(self.counts, as_of)
+        known = counts_of_measure(self.counts, calendar)
         edited = []
         for one in scenarios:
             if not isinstance(one, ScenarioEdits):
@@ -363,7 +375,7 @@ class AccountView:
         Tried are `scenario_futures.candidate_steps` (unless `only_requests`), and `requests` that are granted (see
         `Todo.steps_if_granted`). `calendar` is the roll-off calendar of the row.
         """
-        known = edit_measure(counts_known_on(self.counts, calendar.as_of), row, [], calendar)
+        known = edit_measure(counts_of_measure(self.counts, calendar), row, [], calendar)
         steps = [*([] if only_requests else candidate_steps(known, calendar, self.ledger)), *requests]
         if not steps:
             return StrongestSteps(self.simulate(row, draws=draws, seed=seed, bands=False), [], {})

@@ -16,7 +16,7 @@ import pandas as pd
 
 from healthkit.analysis.due_orders import find_due_orders
 from healthkit.analysis.goals import fewest_orders
-from healthkit.analysis.rolloff import RollOffCalendar, counts_known_on
+from healthkit.analysis.rolloff import RollOffCalendar, counts_of_measure
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
 from healthkit.analysis.what_if import ScenarioStep, parse_scenario, run_scenario
 from healthkit.metrics.action_files import Action, ActionCatalogue
@@ -229,7 +229,7 @@ class _ClearableOrders:
     """The orders of one measure that are at fault now or later, and what clearing some of them brings."""
 
     def __init__(self, counts: Counts, policy: Policy, row: pd.Series, calendar: RollOffCalendar) -> None:
-        self._counts = _counts_of_measure(counts, calendar)
+        self._counts = counts_of_measure(counts, calendar)
         self._policy, self._row, self._calendar = policy, row, calendar
         self._causes = {
             order: set(text.split("+"))
@@ -295,17 +295,6 @@ class _ClearableOrders:
             named = orders.setdefault(one.action.causes, [])
             named += [order.order_id for order in one.orders if order.order_id not in named]
         return self._with_cleared(orders)
-
-
-def _counts_of_measure(counts: Counts, calendar: RollOffCalendar) -> Counts:
-    """Return the counts of one measure alone, known on the as-of day: they are scored in a tenth of the time."""
-    exposure, faults, unknown = counts.rows_where(
-        metric=calendar.rule.metric, basis=str(calendar.rule.basis), account=calendar.account,
-        marketplace=calendar.marketplace, channel=calendar.channel,
-    )  # fmt: skip
-    coverage = counts.coverage[counts.coverage["account"] == calendar.account]
-    alone = Counts(counts.exposure.iloc[exposure], counts.faults.iloc[faults], coverage, counts.unknown.iloc[unknown])
-    return counts_known_on(alone, calendar.as_of)
 
 
 def _urgent_first(order: OrderToAct) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from healthkit.analysis.rolloff import (
     RollOffCalendar,
     RuleChange,
     counts_known_on,
+    counts_of_measure,
     roll_off_calendar,
     rules_by_day,
 )
@@ -260,15 +261,17 @@ def run_scenario(
     ledger: Ledger | None = None,
     days_ahead: int | None = None,
     new_orders: bool = True,
+    calendar: RollOffCalendar | None = None,
 ) -> ScenarioResult:
     """Compute a row of SCORES again under the steps of a scenario, as known at the end of its day.
 
-    `ledger` holds the tables of the account; a step `stop_selling` counts its orders again. Raises ScenarioError for a
-    cause, an order, a product or a day that the account does not have, naming those there are.
+    `calendar` is the roll-off calendar of the row, if at hand, for the same days and new orders. `ledger` holds the
+    tables of the account; a step `stop_selling` counts its orders again. Raises ScenarioError for a cause, an order, a
+    product or a day that the account does not have, naming those there are.
     """
     as_of = row["as_of"].date()
-    known = counts_known_on(counts, as_of)
-    before = roll_off_calendar(counts, policy, row, days_ahead=days_ahead, new_orders=new_orders)
+    before = calendar or roll_off_calendar(counts, policy, row, days_ahead=days_ahead, new_orders=new_orders)
+    known = counts_of_measure(counts, before)
     state = edit_measure(known, row, steps, before, ledger)
     edited = replace(policy, rules=(state.rule,), first_days={})
     edited_row = _edited_row(row, state)
@@ -280,7 +283,7 @@ def run_scenario(
         days_ahead=days_ahead,
         new_orders=new_orders,
         volume_changes=state.volume_changes,
-        pace_counts=counts,
+        pace_counts=known,
         rule_changes=state.rule_changes,
         holds_coming_changes=True,
     )

@@ -328,16 +328,17 @@ def what_if(
         steps = view.parse_steps(scenario or step)
         result = view.what_if(row, steps, new_orders=new_orders)
         reason = _unjudged_reason(workspace, row)
-        forecast = None
-        if {result.before["status"], result.after["status"]}.isdisjoint(hk.verdicts.UNJUDGED_STATUSES):
-            forecast = view.forecast_scenarios(row, [result.edits], draws=hk.model.SIMULATION_DRAWS, bands=False)[0]
-        likely = _scenario_phrases(view, row, steps, result, forecast)
+        is_judged = {result.before["status"], result.after["status"]}.isdisjoint(hk.verdicts.UNJUDGED_STATUSES)
+        # What cannot be judged is not foreseen, but one future tells which steps change nothing.
+        draws = hk.model.SIMULATION_DRAWS if is_judged else 1
+        forecast = view.forecast_scenarios(row, [result.edits], draws=draws, bands=False)[0]
+        likely = _scenario_phrases(view, row, steps, result, forecast) if is_judged else ["", ""]
     return_days = [_back_on(result.before, result.calendar_before), _back_on(result.after, result.calendar_after)]
     both = hk.tables.records_to_frame([result.before, result.after], result.before.index)
     if write_answer(
         form,
         both.assign(back_on=return_days, likely=likely),
-        lambda: _what_if_as_data(result, return_days, likely, forecast),
+        lambda: _what_if_as_data(result, return_days, likely, forecast, is_judged),
     ):
         return
     year = as_of.year
@@ -357,16 +358,8 @@ def what_if(
             else outlook_text.format_return_date(calendar.back_on, as_of, year),
         )  # fmt: skip
     saved = result.orders_saved["order_id"].tolist()
-    statuses = {result.before["status"], result.after["status"]}
-    unjudged = not statuses.isdisjoint(hk.verdicts.UNJUDGED_STATUSES)
     difference = outlook_text.scenario_sentence(
-        result.before,
-        result.after,
-        return_days[0],
-        return_days[1],
-        year,
-        unjudged=unjudged,
-        company=labels.company_of(row["marketplace"]),
+        result.before, result.after, unjudged=not is_judged, company=labels.company_of(row["marketplace"])
     )
     why = (
         [f"{_label_with_proxy(row)}: {reason or 'cannot be judged'}."]
@@ -381,25 +374,23 @@ def what_if(
                 f"{difference} {outlook_text.as_it_goes_on_sentence(likely[0])}",
                 outlook_text.with_scenario_sentence(likely[1]),
             ]
-            if forecast
+            if is_judged
             else [difference]
         ),
-        *(_untouched_lines(forecast, row) if forecast else []),
+        *outlook_text.untouched_sentences(forecast, labels.metric_words(row["metric"]).noun, year),
         *why,
         "",
         table,
         "",
         *listed,
         *proxy_lines([result.before["proxy"], result.after["proxy"]]),
-        *([outlook_text.LIKELY_NOTE] if forecast else []),
+        *([outlook_text.LIKELY_NOTE] if is_judged else []),
         outlook_text.BEST_CASE_NOTE if new_orders else outlook_text.NO_NEW_ORDERS_NOTE,
     )
 
 
 def _scenario_phrases(view: Any, row: Any, steps: Any, result: Any, forecast: Any) -> list[str]:
-    """Return what is likely as it goes on and under a scenario; "" for a measure that cannot be judged."""
-    if forecast is None:
-        return ["", ""]
+    """Return what is likely as it goes on and under a scenario."""
     best = result if result.calendar_before.new_orders else view.what_if(row, steps)
     year = result.calendar_before.as_of.year
     return [
@@ -408,18 +399,9 @@ def _scenario_phrases(view: Any, row: Any, steps: Any, result: Any, forecast: An
     ]
 
 
-def _untouched_lines(forecast: Any, row: Any) -> list[str]:
-    """Return a sentence for each step of a scenario that changes nothing."""
-    noun, year = labels.metric_words(row["metric"]).noun, row["as_of"].year
-    return [
-        outlook_text.untouched_step_sentence(
-            outlook_text.step_phrase(step, noun, year), forecast.simulation.last_day, year
-        )
-        for step in forecast.untouched
-    ]
-
-
-def _what_if_as_data(answer: Any, back_on_days: list[date | None], likely: list[str], forecast: Any) -> dict[str, Any]:
+def _what_if_as_data(
+    answer: Any, back_on_days: list[date | None], likely: list[str], forecast: Any, is_judged: bool
+) -> dict[str, Any]:
     """Return a WhatIf as JSON data: `back_on_days` and `likely` before and after."""
     sides = {
         name: {**row.astype(object).where(row.notna(), None).to_dict(), "back_on": back}
@@ -427,11 +409,11 @@ def _what_if_as_data(answer: Any, back_on_days: list[date | None], likely: list[
     }
     for side in sides.values():
         side.update({name: side[name].date() for name in ("as_of", "first_day", "last_day")})
-    simulations = [forecast.plain, forecast.simulation] if forecast else [None, None]
+    simulations = [forecast.plain, forecast.simulation] if is_judged else [None, None]
     for side, phrase, simulation in zip(sides.values(), likely, simulations, strict=True):
         side["likely"] = phrase
         side["simulated"] = None if simulation is None else _simulation_as_data(simulation)
-    unchanged = [step.position for step in forecast.untouched] if forecast else []
+    unchanged = [step.position for step in forecast.untouched]
     saved = answer.orders_saved["order_id"].tolist()
     return {**sides, "likely": likely[0], "saved": saved, "steps_without_effect": unchanged}
 

@@ -1,4 +1,8 @@
-// Shows one answer: a finding, its chart and the orders behind it. The chart is updated in place where possible.
+// Shows one answer: a finding, its chart, what to do and the orders behind it. The chart is updated in place where possible.
+function actionItem({ action, about, brings }) {
+  return make("li", {}, make("b", {}, action), about ? `: ${about}.` : ".", ...(brings ? [make("small", {}, `${brings}.`)] : []));
+}
+
 function render({ model, el }) {
   const now = make("div", { class: "now", role: "status", "aria-live": "polite" });
   const copy = make("button", { type: "button", class: "copy" }, "Copy as a sentence");
@@ -7,7 +11,9 @@ function render({ model, el }) {
   const get = (name) => JSON.parse(model.get(name));
   const ask = (question) => model.send(question);
   const orders = orderList(ask);
-  el.append(make("div", { class: "hk hk-answer" }, make("div", { class: "top-line" }, now, copy), figure, orders.root));
+  const todo = make("div", { class: "actions" });
+  const topLine = make("div", { class: "top-line" }, now, copy);
+  el.append(make("div", { class: "hk hk-answer" }, topLine, figure, todo, orders.root));
   const live = new Live(place);
   const pictures = offerPictures(place, () => live.now.view, () => fileName(title.textContent), "this chart");
   const days = dayPicker(live, {
@@ -40,13 +46,14 @@ function render({ model, el }) {
   };
 
   const show = () => {
-    const { status, finding, lead, figure: drawing, notes, orders: listing } = get("content");
+    const { status, finding, lead, figure: drawing, notes, todo: actions, orders: listing } = get("content");
     const first = make("p", { class: "finding" }, ...(status ? [badge(status), " "] : []), ...words(finding));
     now.replaceChildren(first, ...(lead ? [" ", make("p", { class: "lead" }, lead)] : []));
     title.textContent = drawing?.title ?? "";
     figure.hidden = !drawing && !notes.length;
     pictures.hidden = !drawing;
     caption.replaceChildren(...notes.map((note) => make("p", {}, ...words(note))));
+    todo.replaceChildren(...(actions ? [make("h3", {}, actions.title), make("ol", {}, ...actions.rows.map(actionItem))] : []));
     days.forget();
     // Draw the chart first; the list takes longer and follows in the next frame.
     live.show(drawing?.spec ?? null);

@@ -11,17 +11,20 @@ from typing import Any
 
 import pandas as pd
 
+from healthkit.analysis.rolloff import RollOffCalendar
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.what_if import ScenarioResult, orders_by_product
-from healthkit.metrics.policy import JUDGED_STATUSES
+from healthkit.metrics.policy import UNJUDGED_STATUSES, PolicyError
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.order_list import OrderList, csv_file_name, order_headings
 from healthkit.panels.where_i_stand_model import Question, QuestionError
-from healthkit.report import charts
+from healthkit.report import charts, todo_list
 from healthkit.report.model import SIMULATION_DRAWS
 from healthkit.report.text import figures, labels
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
+from healthkit.report.text import todo as todo_text
+from healthkit.report.todo_list import TodoRow
 from healthkit.workspace.workspace import Workspace
 
 MAX_SLIDERS = 3
@@ -49,11 +52,23 @@ class WhatIfAnswer:
     untouched: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=32)
+def _score(workspace: Workspace, question: Question) -> pd.Series:
+    """Return the current row of SCORES of a question."""
+    return where_i_stand_model.answer_question(workspace, question).score
+
+
+@lru_cache(maxsize=32)
+def _calendar(workspace: Workspace, question: Question, new_orders: bool = True) -> RollOffCalendar:
+    """Return the roll-off calendar of a question."""
+    view = workspace.account(question.account, question.marketplace)
+    return view.calendar(_score(workspace, question), new_orders=new_orders)
+
+
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
     """Return the most frequent causes of orders that are or will be at fault, at most `MAX_SLIDERS`."""
-    view = workspace.account(question.account, question.marketplace)
-    calendar = view.calendar(where_i_stand_model.answer_question(workspace, question).score)
-    series = pd.Series([cause for causes in calendar.orders["causes"] for cause in causes.split("+")], dtype="str")
+    orders = _calendar(workspace, question).orders
+    series = pd.Series([cause for causes in orders["causes"] for cause in causes.split("+")], dtype="str")
     return [str(cause) for cause in series.value_counts().index[:MAX_SLIDERS]]
 
 
@@ -62,7 +77,7 @@ def reductions_needed(workspace: Workspace, question: Question) -> dict[str, tup
 
     The percentage is None if no reduction of the cause is enough. The result is empty for a measure without a target.
     """
-    score = where_i_stand_model.answer_question(workspace, question).score
+    score = _score(workspace, question)
     if pd.isna(score["target"]):
         return {}
     goals = workspace.account(question.account, question.marketplace).goals(score, question.as_of)
@@ -85,17 +100,17 @@ def scenario_of_sliders(
     """Convert the values of controls to the steps of a scenario; there is no step if all are 0 or empty.
 
     The sliders are in percent. `won` are orders no longer at fault, `product` (sku) is no longer sold; `since` and
-    `until` bound the days of every step but `won`.
+    `until` bound the days of every step, but what is won from `since` on stays won.
 
     >>> scenario_of_sliders({"a_to_z_claim": 30, "chargeback": 0}, 20)
     [{'fewer': {'cause': 'a_to_z_claim', 'by': '30%'}}, {'volume': {'by': '20%'}}]
     >>> scenario_of_sliders({}, 0, won=["111-1"], product="LAMP", since=date(2026, 11, 2))
-    [{'cleared': {'orders': ['111-1']}}, {'stop_selling': {'sku': 'LAMP', 'since': datetime.date(2026, 11, 2)}}]
-    """
+    [{'cleared': {'orders': ['111-1'], 'since': datetime.date(2026, 11, 2)}}, {'stop_selling': {'sku': 'LAMP', 'since': datetime.date(2026, 11, 2)}}]
+    """  # noqa: E501 - an example
     days = {name: day for name, day in (("since", since), ("until", until)) if day is not None}
     return [
         *({"fewer": {"cause": cause, "by": f"{by}%"} | days} for cause, by in percent_fewer.items() if by),
-        *([{"cleared": {"orders": list(won)}}] if won else []),
+        *([{"cleared": {"orders": list(won)} | ({} if since is None else {"since": since})}] if won else []),
         *([{"stop_selling": {"sku": product} | days}] if product else []),
         *([{"volume": {"by": f"{percent_more_orders}%"} | days}] if percent_more_orders else []),
     ]
@@ -112,8 +127,7 @@ def orders_to_win(workspace: Workspace, question: Question) -> list[tuple[str, s
 
     Those at fault now come first, and of these the ones that leave last.
     """
-    view = workspace.account(question.account, question.marketplace)
-    orders = view.calendar(where_i_stand_model.answer_question(workspace, question).score).orders
+    orders = _calendar(workspace, question).orders
     orders = orders.assign(later=orders["enters_on"] > pd.Timestamp(question.as_of))
     order = ["later", "leaves_on", "order_id"]
     last = orders.sort_values(order, ascending=[True, False, True], kind="stable").head(MAX_TICKS)
@@ -121,6 +135,16 @@ def orders_to_win(workspace: Workspace, question: Question) -> list[tuple[str, s
         (panel_text.tick_label(one.order_id, one.causes, one.leaves_on.date(), question.as_of.year), one.order_id)
         for one in last.itertuples()
     ]
+
+
+def _check_can_be_tried(workspace: Workspace, question: Question, score: pd.Series) -> None:
+    """Raise QuestionError, saying what to do, for a measure without a target and for one that counts nothing."""
+    if pd.isna(score["target"]):
+        label = labels.metric_words(question.metric, labels.company_of(question.marketplace)).label
+        raise QuestionError(panel_text.no_target_error(label))
+    if not int(score["counted"]):
+        ends_on = workspace.account(question.account, question.marketplace).coverage.heard_on
+        raise QuestionError(panel_text.nothing_counts_error(question.account, question.as_of, ends_on))
 
 
 def answer_what_if(
@@ -135,67 +159,104 @@ def answer_what_if(
     orders come at all. Raises OutlookError for a measure without a target,
     QuestionError if no rule is in force or no order counts, ScenarioError for a scenario that cannot be applied.
     """
-    score = where_i_stand_model.answer_question(workspace, question).score
-    if not int(score["counted"]):
-        raise QuestionError(f"{question.account} has nothing to count here. Choose another measure, window or day.")
+    score = _score(workspace, question)
+    _check_can_be_tried(workspace, question, score)
     steps = [
         {kind: options | {"since": max(options.get("since", question.as_of), question.as_of)}}
         if kind == "volume" else {kind: options}
         for step in steps for kind, options in step.items()
     ]  # fmt: skip
     view = workspace.account(question.account, question.marketplace)
-    result = view.what_if(score, steps, new_orders=new_orders)
+    calendar = _calendar(workspace, question, new_orders)
+    result = view.what_if(score, steps, new_orders=new_orders, calendar=calendar)
+    best = result
+    if not new_orders:
+        best = view.what_if(score, steps, calendar=_calendar(workspace, question))
+    is_judged = score["status"] not in UNJUDGED_STATUSES
+    year, noun = question.as_of.year, labels.metric_words(question.metric).noun
     likely, with_scenario = "", ""
     untouched: tuple[str, ...] = ()
-    if score["status"] in JUDGED_STATUSES:
-        year = question.as_of.year
-        best = result if new_orders else view.what_if(score, steps)
+    if is_judged:
         likely = outlook_text.likely_return_phrase(_simulate(workspace, question), best.calendar_before, year)
-        if steps:
-            forecast = view.forecast_scenarios(
-                score, [result.edits], draws=SIMULATION_DRAWS, bands=False, calendar=best.calendar_before
-            )[0]
+    if steps:
+        # What cannot be judged is not foreseen, but one future tells which steps change nothing.
+        draws = SIMULATION_DRAWS if is_judged else 1
+        forecast = view.forecast_scenarios(
+            score, [best.edits], draws=draws, bands=False, calendar=best.calendar_before
+        )[0]
+        if is_judged and best.after["status"] not in UNJUDGED_STATUSES:
             with_scenario = outlook_text.scenario_return_phrase(
                 forecast.plain, forecast.simulation, best.calendar_after, year
             )
-            noun = labels.metric_words(question.metric).noun
-            untouched = tuple(
-                outlook_text.untouched_step_sentence(
-                    outlook_text.step_phrase(step, noun, year), forecast.simulation.last_day, year
-                )
-                for step in forecast.untouched
-            )
+        untouched = outlook_text.untouched_sentences(forecast, noun, year)
     return WhatIfAnswer(question, steps, score, result, new_orders, likely, with_scenario, untouched)
 
 
 @lru_cache(maxsize=32)
 def _simulate(workspace: Workspace, question: Question) -> Simulation:
     """Return the simulated futures of a measure as it goes on, as the report of its account has them."""
-    score = where_i_stand_model.answer_question(workspace, question).score
-    return workspace.account(question.account, question.marketplace).simulate(
-        score, draws=SIMULATION_DRAWS, bands=False
-    )
+    view = workspace.account(question.account, question.marketplace)
+    return view.simulate(_score(workspace, question), draws=SIMULATION_DRAWS, bands=False)
 
 
-def render_what_if(answer: WhatIfAnswer) -> dict[str, Any]:
-    """Return the plain data with which `AnswerWidget` shows a scenario: finding, chart, note and orders."""
-    before, after, year = answer.result.before, answer.result.after, answer.question.as_of.year
-    backs = answer.result.calendar_before.back_on, answer.result.calendar_after.back_on
+@lru_cache(maxsize=8)
+def _todo(workspace: Workspace, account: str, marketplace: str, as_of: date) -> list[TodoRow]:
+    return todo_list.account_todo(workspace.account(account, marketplace), as_of)
+
+
+def list_actions(workspace: Workspace, question: Question) -> list[dict[str, str]]:
+    """Return what to do about the measure of a question, in order: the action, what it is about and what it brings.
+
+    Each is as the command `todo` has it. The list is empty for a measure with no action and a day without rules.
+    """
+    try:
+        rows = _todo(workspace, question.account, question.marketplace, question.as_of)
+    except PolicyError:
+        return []
+    return [
+        {
+            "action": row.action,
+            "about": ", ".join(filter(None, (row.orders_phrase, row.until))),
+            "brings": labels.capitalise_first("; ".join(filter(None, (row.brings, row.past)))),
+        }
+        for row in rows
+        if row.metric == question.metric and row.channel in ("", question.channel)
+    ]
+
+
+def render_what_if(answer: WhatIfAnswer, actions: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
+    """Return the plain data with which `AnswerWidget` shows a scenario: finding, chart, note, actions and orders.
+
+    What is likely comes first, with the best case beside it.
+    """
+    before, after = answer.result.before, answer.result.after
+    unjudged = not {before["status"], after["status"]}.isdisjoint(UNJUDGED_STATUSES)
     company = labels.company_of(answer.question.marketplace)
-    finding = outlook_text.scenario_sentence(before, after, *backs, year, company=company)
-    case = outlook_text.BEST_CASE_NOTE if answer.new_orders else panel_text.WITHOUT_SALES_NOTE
-    likely = outlook_text.as_it_goes_on_sentence(answer.likely) if answer.likely else ""
+    finding = outlook_text.scenario_sentence(before, after, bool(answer.steps), unjudged=unjudged, company=company)
+    likely = f" {outlook_text.as_it_goes_on_sentence(answer.likely)}" if answer.likely else ""
     with_scenario = answer.likely_with_scenario and outlook_text.with_scenario_sentence(answer.likely_with_scenario)
-    more = " ".join(filter(None, [likely, with_scenario, *answer.untouched]))
+    parts = [(finding, True), (likely, False), (with_scenario and f" {with_scenario}", True)]
+    parts += [(f" {sentence}", False) for sentence in answer.untouched]
     chart = charts.compared_outlooks(answer.result.calendar_before, answer.result.calendar_after, description=finding)
     return {
         "status": labels.STATUS_STYLES[str(after["status"])]._asdict(),
-        "finding": [(finding, True), *([(f" {more}", False)] if more else [])],
-        "lead": case,
+        "finding": [part for part in parts if part[0]],
+        "lead": outlook_text.BEST_CASE_NOTE if answer.new_orders else _without_sales_note(answer.result, unjudged),
         "figure": {"title": "The rate of the days ahead, as it is and what if", "spec": charts.vega_lite_spec(chart)},
         "notes": [[(panel_text.OUTLOOKS_LEGEND, False)]],
+        "todo": {"title": todo_text.HEADING, "rows": list(actions)} if actions else None,
         "orders": list_saved_orders(answer).render(),
     }
+
+
+def _without_sales_note(result: ScenarioResult, unjudged: bool) -> str:
+    """Return what the best case without sales is, with its days of return where the measure can be judged."""
+    as_of = result.calendar_before.as_of
+    after, before = (
+        outlook_text.format_return_date(one.back_on, as_of, as_of.year)
+        for one in (result.calendar_after, result.calendar_before)
+    )
+    return panel_text.WITHOUT_SALES_NOTE + ("" if unjudged else f" Back on target then: {after}; as it is: {before}.")
 
 
 def list_saved_orders(answer: WhatIfAnswer) -> OrderList:

@@ -17,8 +17,8 @@ from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import panel as panel_text
 from healthkit.workspace.workspace import Workspace
 
-_STYLE = {"description_width": "220px"}
-_WIDE = {"width": "560px"}
+_STYLE = {"description_width": "260px"}
+_WIDE = {"width": "600px"}
 
 
 class WhatIfPanel(Panel):
@@ -40,7 +40,7 @@ class WhatIfPanel(Panel):
         self.until = labelled_control(widgets.DatePicker, "Until", 190)
         self.won: dict[str, widgets.Checkbox] = {}
         self._boxes: list[widgets.Checkbox] = []
-        self._ticks = widgets.VBox(layout={"max_height": "150px", "overflow": "auto"})
+        self._ticks = widgets.VBox(layout={"max_height": "150px", "overflow": "auto"}).add_class("hk-ticks")
         self._won_label = widgets.Label(panel_text.WON_LABEL)
         self._slider_rows = widgets.VBox()
         self._sliders_question: Question | None = None
@@ -81,7 +81,8 @@ class WhatIfPanel(Panel):
             self._workspace, self.question, self.scenario, not self.no_new_orders.value
         )
         self._listing = what_if_model.list_saved_orders(self._answer)
-        return what_if_model.render_what_if(self._answer)
+        actions = what_if_model.list_actions(self._workspace, self.question)
+        return what_if_model.render_what_if(self._answer, actions)
 
     def _update_sliders(self) -> None:
         """Show one slider for each cause of the measure; a slider that stays keeps its value."""

@@ -100,8 +100,14 @@ def compared_outlooks(before: Any, after: Any, *, description: str = "") -> alt.
     target, few = targets[-1], after.rule.target.lower_is_better
     both: list[ChartRows] = [
         [
-            {"day": date_to_epoch_ms(row.day), "rate": round(float(row.rate), 6)}
-            for row in calendar.days[calendar.days["counted"] > 0].itertuples()
+            {"day": day, "rate": round(rate, 6)}
+            for day, rate, counted in zip(
+                (calendar.days["day"].to_numpy().astype("datetime64[ms]").astype(int)).tolist(),
+                calendar.days["rate"].tolist(),
+                calendar.days["counted"].tolist(),
+                strict=True,
+            )
+            if counted > 0
         ]
         for calendar in (before, after)
     ]

@@ -26,6 +26,7 @@ from healthkit.schema.marketplaces import AMAZON
 
 if TYPE_CHECKING:
     from healthkit.analysis.rolloff import RollOffCalendar
+    from healthkit.analysis.scenario_futures import ScenarioForecast
     from healthkit.analysis.simulation import Simulation
     from healthkit.analysis.what_if import ScenarioStep
 
@@ -280,23 +281,18 @@ def round_up_percent(fraction: Fraction) -> int:
 
 
 def scenario_sentence(
-    before: Any,
-    after: Any,
-    back_before: date | None,
-    back_after: date | None,
-    year: int,
-    *,
-    unjudged: bool = False,
-    company: str = AMAZON,
+    before: Any, after: Any, has_steps: bool = True, *, unjudged: bool = False, company: str = AMAZON
 ) -> str:
-    """Return a sentence on the effect of a scenario: the rate and best-case return date of a measure before and after.
+    """Return a sentence on the effect of a scenario: the rate of a measure before and after.
 
-    `before` and `after` are rows of SCORES. With `unjudged`, no return date is given. `as_it_goes_on_sentence` belongs
-    beside it.
+    `before` and `after` are rows of SCORES. Without `has_steps` it says the rate as it is. `unjudged` says that no day
+    of return is known. `as_it_goes_on_sentence` and `with_scenario_sentence` belong beside it.
 
     >>> was = {"metric": "order_defect_rate", "counted": 2498, "at_fault": 31, "side": "below", "target": 0.01}
-    >>> scenario_sentence(was, was | {"at_fault": 26}, date(2026, 11, 24), date(2026, 11, 16), 2026)
-    'Order Defect Rate would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498), and in the best case back on 16 Nov instead of 24 Nov.'
+    >>> scenario_sentence(was, was | {"at_fault": 26})
+    'Order Defect Rate would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498).'
+    >>> scenario_sentence(was, was), scenario_sentence(was, was, False, unjudged=True)
+    ('Order Defect Rate would still be at 1.24% (31 of 2,498).', 'Order Defect Rate is at 1.24% (31 of 2,498); when it is back cannot be judged.')
     """  # noqa: E501 - an example
     words = metric_words(before["metric"], company)
     figures = [
@@ -304,19 +300,9 @@ def scenario_sentence(
         f"({format_number(int(row['at_fault']))} of {format_number(int(row['counted']))})"
         for row in (after, before)
     ]
-    text = f"{words.label} would be at {figures[0]} instead of {figures[1]}" if figures[0] != figures[1] else (
-        f"{words.label} would still be at {figures[0]}"
-    )  # fmt: skip
-    if unjudged:
-        return f"{text}; when it is back cannot be judged."
-    if back_after == back_before:
-        date_clause = (
-            "" if back_after is None else f", and in the best case back on {format_day(back_after, year)} all the same"
-        )
-        return f"{text}{date_clause or ', and not back by waiting'}."
-    new_date = f"in the best case back on {format_day(back_after, year)}" if back_after else "not back by waiting"
-    old_date = f"on {format_day(back_before, year)}" if back_before else "never by waiting"
-    return f"{text}, and {new_date} instead of {old_date}.".replace("instead of on", "instead of")
+    verb = "is" if not has_steps else "would be" if figures[0] != figures[1] else "would still be"
+    instead = f" instead of {figures[1]}" if figures[0] != figures[1] else ""
+    return f"{words.label} {verb} at {figures[0]}{instead}{'; when it is back cannot be judged' if unjudged else ''}."
 
 
 def as_it_goes_on_sentence(phrase: str) -> str:
@@ -418,6 +404,14 @@ def untouched_step_sentence(phrase: str, last_day: date, year: int) -> str:
     return (
         f"This step changes nothing: {phrase}. No order that counts now is touched, and none to come by "
         f"{format_long_day(last_day, year)}."
+    )
+
+
+def untouched_sentences(forecast: ScenarioForecast, noun: str, year: int) -> tuple[str, ...]:
+    """Return `untouched_step_sentence` for each step of a scenario that changes nothing."""
+    return tuple(
+        untouched_step_sentence(step_phrase(step, noun, year), forecast.simulation.last_day, year)
+        for step in forecast.untouched
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 
 from healthkit.report.text.figures import format_day, format_long_day, format_number, format_quantity
-from healthkit.report.text.labels import Strong, causes_phrase
+from healthkit.report.text.labels import Strong, capitalise_first, causes_phrase
 from healthkit.report.text.sentences import MeasureStanding, Sentence, format_share_used
 
 ANY_STATUS = "any status"
-OUTLOOKS_LEGEND = "Grey: as it is. Black: what if. Both dashed: if nothing new goes wrong."
+OUTLOOKS_LEGEND = "Grey: as it is. Bold: what if. Both dashed: if nothing new goes wrong."
 WITHOUT_SALES_NOTE = "This is the best case without sales: nothing new goes wrong, and no order comes."
 EXPECTED_HARM = "expected harm"
 SIDE_BY_SIDE_NOTE = (
@@ -83,8 +83,36 @@ def on_target_title(standing: MeasureStanding) -> str:
     return f"On target at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
 
 
-WON_LABEL = "I win these (no longer at fault):"
+WON_LABEL = "I win these, from the first day on:"
 NO_PRODUCT = "no product"
+
+
+def no_target_error(label: str) -> str:
+    """Return the message on a measure that has no target.
+
+    >>> no_target_error("refunds")
+    'Refunds: not held against a target, so there is no day on which it is back. Choose another measure.'
+    """
+    return (
+        f"{capitalise_first(label)}: not held against a target, so there is no day on which it is back. Choose another "
+        "measure."
+    )
+
+
+def nothing_counts_error(account: str, as_of: date, ends_on: date) -> str:
+    """Return the message on a measure of which nothing counts on a day; `ends_on` is the last day that files tell of.
+
+    >>> nothing_counts_error("harbor", date(2026, 10, 31), date(2026, 9, 10))
+    'harbor has nothing to count here: its files end on 10 September 2026. Choose a day by then, another measure or window, or import newer files.'
+    >>> nothing_counts_error("harbor", date(2026, 9, 10), date(2026, 9, 10))
+    'harbor has nothing to count here. Choose another measure, window or day.'
+    """  # noqa: E501 - an example
+    if ends_on >= as_of:
+        return f"{account} has nothing to count here. Choose another measure, window or day."
+    return (
+        f"{account} has nothing to count here: its files end on {format_long_day(ends_on, 0)}. Choose a day by then, "
+        "another measure or window, or import newer files."
+    )
 
 
 def tick_label(order_id: str, causes: str, leaves_on: date, year: int) -> str:
