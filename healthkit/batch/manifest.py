@@ -75,8 +75,14 @@ def describe_inputs(data: Mapping[str, Any], template: Path, parameters: Mapping
         "template": sha256_hex(template.read_bytes()),
         "parameters": {name: str(value) for name, value in parameters.items()},
         "code": code_digest(),
-        "packages": {name: version(name) for name in RENDERING_PACKAGES},
+        "packages": dict(_package_versions()),
     }
+
+
+@cache
+def _package_versions() -> dict[str, str]:
+    """Return the versions of RENDERING_PACKAGES; each is read from a file."""
+    return {name: version(name) for name in RENDERING_PACKAGES}
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
