@@ -1,8 +1,9 @@
-"""Measure commands with their start, and the import of many small files (`make bench-commands`).
+"""Measure commands with their start, the first panel, and the import of many small files (`make bench-commands`).
 
 `scores` runs on the sample in a new process each time, the counts cached; the run with the least CPU time is reported.
-The small files are those of the sample, under the names of many accounts; the same files again show what reading and
-hashing them costs. `--anyway` lets accounts share order ids.
+The first panel is that of notebook 01, in a kernel that was just started: from "run all" until the kernel has sent it;
+the browser that draws it is not counted. The small files are those of the sample, under the names of many accounts; the
+same files again show what reading and hashing them costs. `--anyway` lets accounts share order ids.
 """
 
 from __future__ import annotations
@@ -17,12 +18,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.manager import start_new_kernel
+
+from healthkit.batch import run_notebook
 from healthkit.ingest import importer
 from healthkit.store import Store
 
 SAMPLE = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
 """Folder with the raw files of the accounts."""
 RUNS = int(os.environ.get("RUNS", "5"))
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_where_do_i_stand.ipynb"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+"""MIME type of an output that shows a widget."""
+KERNEL_TIMEOUT = 60
+"""Time limit of a cell. [seconds]"""
 COPIES = int(os.environ.get("COPIES", "20"))
 """How many copies of the raw files are imported as small files."""
 
@@ -34,6 +43,29 @@ def run_command(*words: str) -> dict[str, float]:
     seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"cpu": round(cpu, 2), "seconds": round(seconds, 2)}
+
+
+def show_first_panel(store: Path) -> float:
+    """Run the cells of NOTEBOOK in a new kernel until one shows a widget; return the seconds from the first cell on."""
+    manager, client = start_new_kernel(kernel_name=run_notebook.KERNEL_NAME)
+    shown: list[float] = []
+
+    def look_for_widget(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "error":
+            raise SystemExit("\n".join(message["content"]["traceback"]))
+        if WIDGET in message["content"].get("data", {}):
+            shown.append(time.perf_counter())
+
+    begin = time.perf_counter()
+    try:
+        for _, source in run_notebook.code_cells({"data": str(store)}, NOTEBOOK):
+            client.execute_interactive(source, timeout=KERNEL_TIMEOUT, output_hook=look_for_widget)
+            if shown:
+                return shown[0] - begin
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    raise SystemExit(f"{NOTEBOOK.name} shows no panel.")
 
 
 def copy_small_files(folder: Path) -> int:
@@ -62,6 +94,7 @@ def main() -> None:
             "scores": min((run_command(*ask) for _ in range(RUNS)), key=lambda run: run["cpu"]),
             "start": min((run_command("--help") for _ in range(RUNS)), key=lambda run: run["cpu"]),
         }
+        figures["first_panel_s"] = round(min(show_first_panel(folder / "store") for _ in range(RUNS)), 2)
         print(figures, flush=True)
         (folder / "raw").mkdir()
         files = copy_small_files(folder / "raw")
