@@ -763,6 +763,10 @@ def _check_empty(rows: nw.DataFrame[Any], names: Iterable[str], table: Table) ->
             )
 
 
+FORMULA_BEGINS = frozenset("=+-@\t\r")
+"""First characters of a text that a spreadsheet would run as a formula."""
+
+
 def as_csv(frame: pd.DataFrame) -> str:
     r"""Return a frame as CSV text that is safe to open in a spreadsheet.
 
@@ -776,6 +780,7 @@ def as_csv(frame: pd.DataFrame) -> str:
     safe = {}
     for name, kind in kinds.items():
         if kind in (nw.String, nw.Object, nw.Categorical):
-            words = frame[name].astype("str").where(frame[name].notna())
-            safe[name] = words.str.replace(r"^([=+\-@\t\r])", r"'\1", regex=True)
+            cells = zip(frame[name].tolist(), frame[name].isna().tolist(), strict=True)
+            words = [None if is_missing else str(cell) for cell, is_missing in cells]
+            safe[name] = [f"'{word}" if word and word[0] in FORMULA_BEGINS else word for word in words]
     return str(frame.assign(**safe).to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d"))
