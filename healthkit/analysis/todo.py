@@ -177,7 +177,7 @@ def _measure_todo(
     key = verdict.metric, verdict.channel, verdict.window
     items = [one for one in due if verdict.channel in one.action.channels]
     calendar = calendars.get(key) if failing else None
-    row = _row_of(scored, key)
+    row = _row_of(scored, key) if calendar is not None else None
     if not failing or calendar is None or row is None:
         items += [TodoItem(one) for one in catalogue.actions if failing and _is_about(one, verdict, set())]
         return MeasureTodo(*key, verdict.status, tuple(items))
@@ -281,7 +281,7 @@ class _ClearableOrders:
             if (named := sorted(order for order in orders if cause in self._causes[order]))
         ]
         if str(steps) not in self._worked_out:  # Two actions on the same orders bring the same.
-            result = run_scenario(self._counts, self._policy, self._row, parse_scenario(steps))
+            result = run_scenario(self._counts, self._policy, self._row, parse_scenario(steps), calendar=self._calendar)
             self._worked_out[str(steps)] = _standing(result.after, result.calendar_after)
         return self._worked_out[str(steps)]
 
