@@ -14,6 +14,10 @@ from healthkit.report.model import SIMULATION_DRAWS
 from healthkit.report.text.figures import format_day, format_long_day
 from healthkit.report.text.outlook import likely_return_phrase
 from healthkit.report.todo_list import account_todo
+from healthkit.store import Store
+from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import SAMPLE
+from tests.builders.store_files import import_all
 
 OCTOBER = date(2026, 10, 31)
 
@@ -136,6 +140,53 @@ def test_what_cannot_be_judged_names_no_day_of_return(desk):
     assert "With the scenario" not in panel.finding
     assert "when it is back cannot be judged" in panel.finding
     assert view.measure("order_defect_rate", OCTOBER)["status"] == "off target"
+
+
+@pytest.fixture(scope="module")
+def poor(tmp_path_factory):
+    """An account that brings one file of thirty orders of ten days, in two marketplaces; every seventh is cancelled."""
+    folder = tmp_path_factory.mktemp("poor")
+    head = (SAMPLE / "lantern-hill-lighting" / "all_orders_2026-10.txt").read_text(encoding="utf-8").splitlines()[0]
+    lines = [head]
+    for number in range(30):
+        day, is_ca = date(2026, 9, 1 + number // 3), number % 3 == 2
+        status = "Cancelled" if number % 7 == 6 else "Shipped"
+        cells = dict.fromkeys(head.split("\t"), "") | {
+            "amazon-order-id": f"111-{number:07}-{number:07}", "purchase-date": f"{day}T18:00:00+00:00",
+            "last-updated-date": f"{day}T19:00:00+00:00", "order-status": status, "item-status": status,
+            "fulfillment-channel": "Merchant", "sales-channel": "Amazon.ca" if is_ca else "Amazon.com",
+            "sku": f"SKU{number % 2}", "quantity": "1", "currency": "CAD" if is_ca else "USD", "item-price": "20.00",
+            "ship-country": "CA" if is_ca else "US", "is-replacement-order": "false",
+        }  # fmt: skip
+        lines.append("\t".join(cells.values()))
+    (folder / "poor-shop").mkdir()
+    (folder / "poor-shop" / "orders.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    import_all(Store(folder / "store"), [folder / "poor-shop"])
+    return Workspace(folder / "store")
+
+
+@pytest.mark.parametrize("day", [date(2026, 9, 10), date(2026, 10, 31)], ids=["fresh", "stale"])
+def test_a_poor_account_is_never_greener_than_known_and_has_no_dead_end(poor, day):
+    panel, tried = hk.what_if(poor, as_of=day), 0
+    assert {marketplace for _, marketplace in where_i_stand_model.list_accounts(poor)} == {"US", "CA"}
+    for account, marketplace in where_i_stand_model.list_accounts(poor):
+        panel.account.value = (account, marketplace)
+        for pair in where_i_stand_model.list_measures(poor, account, marketplace, day):
+            panel.measure.value = pair
+            if panel.answer is None:
+                assert re.search(r"Choose another measure|Choose a day by then", panel.finding), panel.finding
+                if day > date(2026, 10, 1) and "target" not in panel.finding:
+                    assert "its files end on 1" in panel.finding
+                continue
+            panel.volume.value = 20
+            status = panel.answer.after["status"]
+            assert status == panel.answer.before["status"] == poor.account(account, marketplace).measure(
+                pair[0], day, channel=pair[1], window=panel.window.value
+            )["status"]  # fmt: skip
+            assert ("With the scenario" in panel.finding) == (status not in UNJUDGED_STATUSES)
+            panel.volume.value = 0
+            tried += 1
+    assert tried == (2 if day < date(2026, 10, 1) else 0)
 
 
 def test_a_day_after_the_files_says_where_they_end(desk):

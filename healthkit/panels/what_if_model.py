@@ -60,9 +60,12 @@ def _score(workspace: Workspace, question: Question) -> pd.Series:
 
 @lru_cache(maxsize=32)
 def _calendar(workspace: Workspace, question: Question, new_orders: bool = True) -> RollOffCalendar:
-    """Return the roll-off calendar of a question."""
-    view = workspace.account(question.account, question.marketplace)
-    return view.calendar(_score(workspace, question), new_orders=new_orders)
+    """Return the roll-off calendar of a question; raise QuestionError for a measure without a target."""
+    score = _score(workspace, question)
+    if pd.isna(score["target"]):
+        label = labels.metric_words(question.metric, labels.company_of(question.marketplace)).label
+        raise QuestionError(panel_text.no_target_error(label))
+    return workspace.account(question.account, question.marketplace).calendar(score, new_orders=new_orders)
 
 
 def most_frequent_causes(workspace: Workspace, question: Question) -> list[str]:
@@ -137,16 +140,6 @@ def orders_to_win(workspace: Workspace, question: Question) -> list[tuple[str, s
     ]
 
 
-def _check_can_be_tried(workspace: Workspace, question: Question, score: pd.Series) -> None:
-    """Raise QuestionError, saying what to do, for a measure without a target and for one that counts nothing."""
-    if pd.isna(score["target"]):
-        label = labels.metric_words(question.metric, labels.company_of(question.marketplace)).label
-        raise QuestionError(panel_text.no_target_error(label))
-    if not int(score["counted"]):
-        ends_on = workspace.account(question.account, question.marketplace).coverage.heard_on
-        raise QuestionError(panel_text.nothing_counts_error(question.account, question.as_of, ends_on))
-
-
 def answer_what_if(
     workspace: Workspace,
     question: Question,
@@ -160,14 +153,16 @@ def answer_what_if(
     QuestionError if no rule is in force or no order counts, ScenarioError for a scenario that cannot be applied.
     """
     score = _score(workspace, question)
-    _check_can_be_tried(workspace, question, score)
+    calendar = _calendar(workspace, question, new_orders)
+    if not int(score["counted"]):
+        ends_on = workspace.account(question.account, question.marketplace).coverage.heard_on
+        raise QuestionError(panel_text.nothing_counts_error(question.account, question.as_of, ends_on))
     steps = [
         {kind: options | {"since": max(options.get("since", question.as_of), question.as_of)}}
         if kind == "volume" else {kind: options}
         for step in steps for kind, options in step.items()
     ]  # fmt: skip
     view = workspace.account(question.account, question.marketplace)
-    calendar = _calendar(workspace, question, new_orders)
     result = view.what_if(score, steps, new_orders=new_orders, calendar=calendar)
     best = result
     if not new_orders:

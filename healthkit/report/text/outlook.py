@@ -291,10 +291,14 @@ def scenario_sentence(
     >>> was = {"metric": "order_defect_rate", "counted": 2498, "at_fault": 31, "side": "below", "target": 0.01}
     >>> scenario_sentence(was, was | {"at_fault": 26})
     'Order Defect Rate would be at 1.04% (26 of 2,498) instead of 1.24% (31 of 2,498).'
+    >>> scenario_sentence(was | {"counted": 0}, was | {"counted": 0})
+    'Order Defect Rate: nothing is counted, so there is no rate that could move.'
     >>> scenario_sentence(was, was), scenario_sentence(was, was, False, unjudged=True)
     ('Order Defect Rate would still be at 1.24% (31 of 2,498).', 'Order Defect Rate is at 1.24% (31 of 2,498); when it is back cannot be judged.')
     """  # noqa: E501 - an example
     words = metric_words(before["metric"], company)
+    if not int(before["counted"]) and not int(after["counted"]):
+        return f"{words.label}: nothing is counted, so there is no rate that could move."
     figures = [
         f"{format_rate(int(row['counted']), int(row['at_fault']), row['side'], row['target'])} "
         f"({format_number(int(row['at_fault']))} of {format_number(int(row['counted']))})"
