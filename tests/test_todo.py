@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -591,3 +592,21 @@ def test_an_id_from_a_file_is_escaped_and_not_linked(desk):
     html = what_to_do(replace(report, todo=todo)).html
     assert "<script>" not in html
     assert "<a " not in html
+
+
+STORES_OF_HOSTS = {
+    ".co.jp": {"JP"}, ".com.au": {"AU"}, ".co.uk": {"UK"},
+    "sellercentral-europe.amazon.com": {"UK", "DE", "FR", "IT", "ES"},
+    "seller-us.tiktok.com": {"TIKTOK_US"},
+}  # fmt: skip
+"""Ends of hosts of one country or region -> the stores for which its pages are the marketplace's own word."""
+
+
+@pytest.mark.parametrize("path", sorted(ACTION_FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_page_of_one_country_is_sure_for_the_stores_of_that_country_alone(path):
+    for action in read_action_file(path).actions:
+        host = urlsplit(action.url).hostname
+        stores = [codes for end, codes in STORES_OF_HOSTS.items() if host.endswith(end)]
+        if stores and action.sure == "A":
+            assert action.marketplaces, action.id
+            assert set(action.marketplaces) <= stores[0], action.id
