@@ -349,6 +349,10 @@ def test_doctor_says_that_the_files_of_an_account_are_old(days_later, is_stale, 
     assert [f"Its files end {days_later} days before" in line.text for line in lines][1] is is_stale
     assert lines[1].cure.startswith("Import newer files") is is_stale
     assert lines[0].symbol == (doctor.MISSING if is_stale else doctor.OK)
+    # The day after, which has begun somewhere on Earth, may be asked for; the files are as old as they are here.
+    tomorrow = known + timedelta(days_later + 1)
+    here = doctor.examine_account(judged, "acme", tomorrow, today=known + timedelta(days_later))
+    assert here == lines
 
 
 @pytest.fixture(scope="module")

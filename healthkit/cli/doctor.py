@@ -40,17 +40,19 @@ class DoctorLine(NamedTuple):
     cure: str = ""
 
 
-def examine_account(workspace: workspace.Workspace, name: str, day: date) -> list[DoctorLine]:
+def examine_account(
+    workspace: workspace.Workspace, name: str, day: date, today: date | None = None
+) -> list[DoctorLine]:
     """Return lines about the status of an account and about its missing files.
 
-    The status is that of the last day, up to `day`, that the files of the account cover. Raises StoreError for an
-    account that the store does not hold.
+    The status is that of the last day, up to `day`, that the files of the account cover; `today` is the day from which
+    they are old (default: `day`). Raises StoreError for an account that the store does not hold.
     """
     workspace.store.check_accounts([name], workspace.accounts)
     verdict_lines = [
         line
         for verdict in workspace.verdicts(day, [name], at_last_known_day=True)
-        for line in _verdict_lines(verdict, day)
+        for line in _verdict_lines(verdict, today or day)
     ]
     return [*verdict_lines, *_unjudged_lines(workspace, [name])]
 

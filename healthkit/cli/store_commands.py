@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -279,7 +280,11 @@ def doctor(
         lines = [] if account else hk.doctor.examine_installation(folder, whole)
         if account:
             workspace = hk.workspace.Workspace(folder)
-            lines = [line for name in account for line in hk.doctor.examine_account(workspace, name, latest_day())]
+            lines = [
+                line
+                for name in account
+                for line in hk.doctor.examine_account(workspace, name, latest_day(), date.today())
+            ]
     for line in lines:
         print_line(f"{line.symbol} {line.text}")
         if line.cure:
