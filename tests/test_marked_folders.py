@@ -129,7 +129,7 @@ def test_every_kind_of_temporary_folder_is_swept_by_whoever_makes_the_next(tmp_p
         left_behind(tmp_path, temp_folders.BATCH_PREFIX, ("excerpt/excerpt.json", "counts/faults.parquet")),
         left_behind(tmp_path, temp_folders.PDF_PREFIX, ("page.pdf", "profile/Cookies")),
         left_behind(tmp_path, temp_folders.PARSED_PREFIX, (f"{'ab' * 32}.pickle",)),
-        left_behind(tmp_path, temp_folders.DASHBOARD_PREFIX, ("dashboard.ipynb",)),
+        left_behind(tmp_path, temp_folders.DASHBOARD_PREFIX, ("dashboard.ipynb", "tmp/voila_x1/nbconvert.json")),
         left_behind(tmp_path, temp_folders.PARTIAL_FILE_PREFIX, ("part",)),
         left_behind(tmp_path, temp_folders.TABLE_PREFIX, ("table/part-0.parquet", "table/_delta_log/0.json")),
     ]

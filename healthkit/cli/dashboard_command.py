@@ -66,12 +66,13 @@ def dashboard(
             "policy": str(Path(policy).resolve()) if policy and Path(policy).is_file() else policy or "",
             "look_ahead": look_ahead,
         }  # fmt: skip
+        (folder / "tmp").mkdir()
         hk.batch.write_with_parameters(hk.package_files.path_of(NOTEBOOK), parameters, notebook)
     token = secrets.token_hex(24)
     print_line(f"http://127.0.0.1:{port}/?token={token}")
     sys.stdout.flush()
     try:
-        code = subprocess.call(_server_command(notebook, port, browser), env=_server_environment(token))
+        code = subprocess.call(_server_command(notebook, port, browser), env=_server_environment(token, folder / "tmp"))
     except KeyboardInterrupt:
         code = 0
     finally:
@@ -100,7 +101,10 @@ def _server_command(notebook: Path, port: int, browser: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def _server_environment(token: str) -> dict[str, str]:
-    """Return the environment of the server: the template of the dashboard, and its token, which `ps` does not show."""
+def _server_environment(token: str, temporary: Path) -> dict[str, str]:
+    """Return the environment of the server: its template, its token, which `ps` does not show, and temporary files.
+
+    Voila leaves temporary folders behind when it is stopped: they go with `temporary`.
+    """
     paths = filter(None, (str(TEMPLATES), os.environ.get("JUPYTER_PATH")))
-    return os.environ | {"JUPYTER_PATH": os.pathsep.join(paths), "JUPYTER_TOKEN": token}
+    return os.environ | {"JUPYTER_PATH": os.pathsep.join(paths), "JUPYTER_TOKEN": token, "TMPDIR": str(temporary)}

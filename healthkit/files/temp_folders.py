@@ -41,13 +41,13 @@ PATTERN_BY_PREFIX = {
     WORKER_PREFIX: re.compile(r"\d+\.jsonl|ipython/.*", re.S),
     PARSED_PREFIX: re.compile(r"[0-9a-f]{64}\.pickle"),
     PDF_PREFIX: re.compile(r"page\.pdf|errors\.txt|profile/.*", re.S),
-    DASHBOARD_PREFIX: re.compile(r"dashboard\.ipynb"),
+    DASHBOARD_PREFIX: re.compile(r"dashboard\.ipynb|tmp/.*", re.S),
     TABLE_PREFIX: re.compile(r"table/([^/]+\.parquet|_delta_log/[^/]*)?"),
     PARTIAL_FILE_PREFIX: re.compile(r"part"),
 }
 """Patterns of the files that may be removed from a temporary folder, by the prefix of its name.
 
-IPython and Chromium write into `ipython` and `profile`.
+IPython, Chromium and Voila write into `ipython`, `profile` and `tmp`.
 """
 
 _spill_folders: dict[int, Path] = {}
