@@ -386,6 +386,11 @@ def test_who_reads_while_a_purge_runs_gets_the_whole_answer_or_a_sentence(store,
         orders(pinned)
 
 
+def test_an_account_of_an_empty_store_is_refused_by_a_whole_sentence(tmp_path):
+    with pytest.raises(StoreError, match=r"No account 'petit' in .*: the store holds no account\.$"):
+        store_module.refuse_unknown_accounts(["petit"], [], tmp_path)
+
+
 def test_packages_mails_and_summaries_of_a_purged_account_are_named(tmp_path):
     month = tmp_path / "2026-10"
     made = [

@@ -717,5 +717,7 @@ def refuse_unknown_accounts(wanted: Iterable[str], known: Sequence[str], folder:
     known_names = set(known)
     unknown = [account for account in wanted if account not in known_names]
     if unknown:
+        if not known:
+            raise StoreError(f"No account {', '.join(map(repr, unknown))} in {folder}: the store holds no account.")
         shown = ", ".join(known[:12]) + (f" and {len(known) - 12:,} more" if len(known) > 12 else "")
         raise StoreError(f"No account {', '.join(map(repr, unknown))} in {folder}. There are: {shown}.")
