@@ -316,7 +316,7 @@ def rank_accounts(harms: Iterable[AccountHarm], rates: Rates | None = None) -> R
     uses_mean = mean is not None and any(one.sales.orders and not one.sales.priced_orders for one in compared)
     return Ranking(
         tuple(RankedAccount(n, *_fields(one)) for n, one in enumerate(rows, 1)), currency if priced else "",
-        () if currency else tuple(currencies), mean if uses_mean else None, rates if currency else None,
+        () if currency else tuple(currencies), mean if uses_mean else None, rates,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -149,7 +150,7 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     html = render_template(
         "index.html.j2",
         on=figures.format_long_day(_last_day_of_pages(accounts, portfolio.as_of), 0),
-        accounts=figures.format_quantity(len(accounts) + len(portfolio.failures), "account"),
+        accounts=_count_phrase(accounts, portfolio.failures),
         where=labels.join_words(sorted({row["marketplace_title"] for row in accounts})),
         sentences=_portfolio_sentences(accounts, counts, len(portfolio.failures), ranking, portfolio.ended),
         tally=[(n, labels.STATUS_STYLES[status]) for status, n in counts.items() if n],
@@ -207,17 +208,18 @@ def _portfolio_sentences(
     wrong = portfolio_text.accounts_off_target_sentence(
         counts["off target"], counts["at risk"], counts["cannot be judged"], counts["on target"], failed, ended
     )
+    names = _names_in_sentences(accounts)
     headed_sentences = [("What is wrong", wrong)]
     worst = accounts[0] if ranking.first is not None else None
     if worst is None and not counts["cannot be judged"]:
         worst = accounts[0] if accounts and accounts[0]["status"] in JUDGED_STATUSES else None
     if worst and ranking.first is not None and ranking.first.harm.share_off is not None:
-        headed_sentences.append(("Most at stake", stakes.first_account_reason(ranking.first)))
+        headed_sentences.append(("Most at stake", stakes.first_account_reason(ranking.first, names[_owner(worst)])))
     elif worst and worst["status"] == "off target":
-        headed_sentences.append(("Furthest off", _furthest_sentence(worst)))
+        headed_sentences.append(("Furthest off", _furthest_sentence(worst, names[_owner(worst)])))
     elif worst:
         headed_sentences.append(
-            ("Nearest", portfolio_text.nearest_account_sentence(worst["account"], _standing_from_row(worst)))
+            ("Nearest", portfolio_text.nearest_account_sentence(names[_owner(worst)], _standing_from_row(worst)))
         )
     unjudged = next((row for row in accounts if row["status"] == "cannot be judged"), None)
     first_account = (
@@ -225,18 +227,51 @@ def _portfolio_sentences(
     )
     if first_account is not None and first_account is unjudged:
         first_step = portfolio_text.unjudged_accounts_sentence(
-            first_account["account"], counts["cannot be judged"], failed
+            names[_owner(first_account)], counts["cannot be judged"], failed
         )
     else:
         first_step = portfolio_text.first_account_sentence(
-            first_account["first"] if first_account else "", first_account["account"] if first_account else "", failed
+            first_account["first"] if first_account else "",
+            names[_owner(first_account)] if first_account else "",
+            failed,
         )
     return [*headed_sentences, ("What to do first", first_step)]
 
 
-def _furthest_sentence(row: dict[str, Any]) -> Sentence:
+def _owner(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["account"], row["marketplace"]
+
+
+def _names_in_sentences(accounts: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
+    """Return how sentences name each row: with its marketplace where the account stands in several.
+
+    >>> rows = [dict(zip(("account", "marketplace"), one)) for one in (("petit", "DE"), ("petit", "FR"), ("a", "US"))]
+    >>> list(_names_in_sentences(rows).values())
+    ['petit (DE)', 'petit (FR)', 'a']
+    """
+    rows_of = Counter(row["account"] for row in accounts)
+    return {
+        _owner(row): row["account"] if rows_of[row["account"]] == 1 else f"{row['account']} ({row['marketplace']})"
+        for row in accounts
+    }
+
+
+def _count_phrase(accounts: list[dict[str, Any]], failures: Sequence[tuple[str, ...]]) -> str:
+    """Return how many accounts an index has, and how many pages where they are more.
+
+    >>> _count_phrase([{"account": "petit", "marketplace": code} for code in ("DE", "FR")], [])
+    '1 account, 2 pages'
+    >>> _count_phrase([{"account": "petit", "marketplace": "DE"}], [("other", "it failed", "")])
+    '2 accounts'
+    """
+    names = {row["account"] for row in accounts}
+    count = figures.format_quantity(len(names | {one[0] for one in failures}), "account")
+    return count if len(names) == len(accounts) else f"{count}, {figures.format_quantity(len(accounts), 'page')}"
+
+
+def _furthest_sentence(row: dict[str, Any], name: str) -> Sentence:
     likely = measures.text_or_empty(row.get("likely"))
-    return portfolio_text.furthest_account_sentence(row["account"], _standing_from_row(row), likely)
+    return portfolio_text.furthest_account_sentence(name, _standing_from_row(row), likely)
 
 
 def _strip_columns(accounts: list[dict[str, Any]]) -> dict[str, dict[str, str]]:

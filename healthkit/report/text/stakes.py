@@ -158,8 +158,8 @@ def harm_phrase(harm: AccountHarm) -> str:
     )
 
 
-def first_account_reason(first: RankedAccount) -> Sentence:
-    """Return which account has the largest expected harm, and why.
+def first_account_reason(first: RankedAccount, name: str = "") -> Sentence:
+    """Return which account has the largest expected harm, and why; `name` is how the sentence names it.
 
     >>> from healthkit.analysis.ranking import AccountHarm, RankedAccount
     >>> harm = AccountHarm("acme", "US", "at risk", "late_shipment_rate", "seller", 30, 0.41, 0.95, False,
@@ -167,7 +167,7 @@ def first_account_reason(first: RankedAccount) -> Sentence:
     >>> "".join(first_account_reason(RankedAccount(1, harm, 230.9)))
     'acme has the largest expected harm: Late Shipment Rate is expected to be off target on 12 of the next 30 days (chance of any: 95%); at stake: sales of the last 30 days, 558 orders of unknown price.'
     """  # noqa: E501 - the sentence
-    return Strong(first.harm.account), f" has the largest expected harm: {harm_phrase(first.harm)}."
+    return Strong(name or first.harm.account), f" has the largest expected harm: {harm_phrase(first.harm)}."
 
 
 def reason_clause(phrase: str) -> str:
@@ -182,18 +182,27 @@ def reason_clause(phrase: str) -> str:
 def ranking_basis_sentence(ranking: Ranking) -> str:
     """Return how accounts were compared, and why not in money where they were compared by orders.
 
+    >>> from datetime import date
+    >>> from fractions import Fraction
     >>> from healthkit.analysis.ranking import Ranking
+    >>> from healthkit.schema.rates_file import Rates
     >>> ranking_basis_sentence(Ranking((), currencies=("EUR", "USD")))
     'Order: expected harm, the orders of 30 days times the share of the next 30 days off target. Amounts in EUR and USD are not added up without a rates file, so accounts are compared by orders.'
+    >>> usd = Rates("USD", {"USD": Fraction(1)}, {"USD": date(2026, 10, 31)})
+    >>> ranking_basis_sentence(Ranking((), currencies=("EUR", "USD"), rates=usd)).partition("off target. ")[2]
+    'Amounts in EUR and USD are not added up because the rates file has no rate for EUR, so accounts are compared by orders.'
     >>> ranking_basis_sentence(Ranking((), "USD"))
     'Order: expected harm, the sales of 30 days in USD times the share of the next 30 days off target.'
     """  # noqa: E501 - the sentences
     what = f"sales of {DAYS} days in {ranking.currency}" if ranking.currency else f"orders of {DAYS} days"
     parts = [f"Order: expected harm, the {what} times the share of the next {DAYS} days off target."]
     if ranking.currencies:
+        known = {} if ranking.rates is None else ranking.rates.values
+        lacking = join_words([one for one in ranking.currencies if one not in known])
+        why = "without a rates file" if ranking.rates is None else f"because the rates file has no rate for {lacking}"
         parts.append(
-            f"Amounts in {join_words(list(ranking.currencies))} are not added up without a rates file, so accounts are "
-            "compared by orders."
+            f"Amounts in {join_words(list(ranking.currencies))} are not added up {why}, so accounts are compared by "
+            "orders."
         )
     if ranking.mean_price is not None:
         price = format_money(ranking.mean_price, ranking.currency)
@@ -203,7 +212,7 @@ def ranking_basis_sentence(ranking: Ranking) -> str:
         parts.append("Where the files cover fewer of these days, the others count at the same pace.")
     if any(one.harm.orders_off is None for one in ranking.in_danger):
         parts.append("An account off target or at risk of unknown harm comes before those on target.")
-    if ranking.rates is not None and ranking.rates.days:
+    if ranking.currency and ranking.rates is not None and ranking.rates.days:
         first, last = min(ranking.rates.days.values()), max(ranking.rates.days.values())
         parts.append(
             f"Rates of {figures.format_day_range(first, last, 0) if first < last else figures.format_day(last, 0)}."
