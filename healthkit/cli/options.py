@@ -10,7 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,6 +136,11 @@ def account_labels(rows: Any) -> dict[tuple[str, str], str]:
 def latest_day() -> date:
     """Return the latest date that has begun anywhere on Earth."""
     return datetime.now(timezone(timedelta(hours=14))).date()
+
+
+def local_day() -> date:
+    """Return the date here, by the time zone of the machine; to say how old something is, not which days are known."""
+    return datetime.now(UTC).astimezone().date()
 
 
 def parse_path(text: str) -> Path:

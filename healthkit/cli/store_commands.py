@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from healthkit.cli.options import (
     app,
     exit_with_error,
     latest_day,
+    local_day,
     make_table,
     parse_path,
     print_line,
@@ -283,7 +283,7 @@ def doctor(
             lines = [
                 line
                 for name in account
-                for line in hk.doctor.examine_account(workspace, name, latest_day(), date.today())
+                for line in hk.doctor.examine_account(workspace, name, latest_day(), local_day())
             ]
     for line in lines:
         print_line(f"{line.symbol} {line.text}")
