@@ -97,7 +97,7 @@ def test_files_that_end_early_are_told_in_the_first_lines(package, tmp_path):
     assert summary_text([EARLY], html=True).splitlines()[1].startswith(f"<p><b>As of:</b> {told}")
 
 
-STEPS = "1. Appeal <this> claim.\n2. Ship 7 orders.\nAnd 3 more: the command todo lists them."
+STEPS = "1. Appeal <this> claim.\n2. Ship 7 orders.\nAnd 3 more in the whole list."
 
 
 def test_what_to_do_is_a_list(package):

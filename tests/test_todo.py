@@ -558,6 +558,30 @@ def test_the_page_of_files_that_end_in_the_month_asks_for_the_rest_of_it(tmp_pat
     assert what_to_do(report).html.index("all-orders file") < what_to_do(report).html.index(rows[1].action)
 
 
+def test_page_and_command_list_the_same_orders_where_amazon_s_figure_decides(tmp_path):
+    """Amazon counts 3 defects of 190 orders; the files name one bad rating of 300, which is on target."""
+    day = date(2026, 10, 31)
+    orders = client.placed(date(2026, 6, 1), day, 5)
+    [rated] = [number for number, placed in orders if placed == date(2026, 9, 20)][:1]
+    workspace = client.imported(
+        tmp_path,
+        all_orders_dot_txt=client.all_orders(orders),
+        feedback_dot_txt=client.feedback([(rated, date(2026, 9, 25), 1)]),
+        performance_dot_json=client.performance(day, orderDefectRate=client.defect_rate(day, 190, 3, "BAD")),
+    )
+    report = open_report(workspace, "acme", "2026-10")
+    [measure] = [one for one in report.verdict.measures if one.metric == "order_defect_rate"]
+    assert (measure.status, measure.decided_by) == ("off target", verdicts.AMAZON)
+    rows = rows_of_report(report)
+    assert [one.order_id for row in rows if row.action_id == "request_feedback_removal" for one in row.orders] == [rated]
+    assert rows == account_todo(workspace.account("acme"), day)
+
+
+@pytest.mark.parametrize("account", [LANTERN, "birchway-crafts", "paper-moth"])
+def test_page_and_command_list_the_same_rows(desk, account):
+    assert rows_of_report(open_report(desk, account, "2026-10")) == account_todo(desk.account(account), DAY)
+
+
 def test_an_account_with_nothing_to_do_is_told_so(run, sample_store):
     assert "Nothing is off target" in asked(run, sample_store, "--as-of", DAY, "--account", "clearbrook-bath").output
     unknown = asked(run, sample_store, "--as-of", DAY, "--account", "nobody")
@@ -573,7 +597,7 @@ def test_the_page_shows_the_first_action_of_each_measure_in_at_most_three_kiloby
     assert len(html.encode()) <= 3000
     assert html.count("<li>") == 4
     rows = rows_of_report(report)
-    assert f"And {len(rows) - 4} more: the command todo lists them." in html
+    assert f"And {len(rows) - 4} more in the whole list." in html
     first = rows[0].first_orders
     assert [f'href="{one.link}"' in html for one in first] == [True] * 3 + [False] * (len(first) - 3)
     assert verdict_lines(report)[-1][0] == "What to do, in order"

@@ -418,17 +418,18 @@ class AccountView:
     ) -> Todo:
         """Return what to do in the account on a day, in order: actions, orders, last days, and what each brings.
 
-        See `todo.find_todo`. `verdict`, `scored` (SCORES) and `calendars` of that day are computed if not given.
+        See `todo.find_todo`. `verdict`, `scored` (SCORES) and `calendars` of that day are computed if not given, also
+        single calendars: each measure that is off target or at risk by any known figure has one.
         """
         verdict = self.verdict(as_of) if verdict is None else verdict
         scored = self.score(verdict.as_of) if scored is None else scored
-        if calendars is None:
-            calendars = {}
-            for _, row in scored[scored["rate"].notna()].iterrows():
-                key = row["metric"], row["channel"], int(row["window"])
-                statuses = {one.status for one in verdict.measures if (one.metric, one.channel, one.window) == key}
+        calendars = dict(calendars or {})
+        failing = {(one.metric, one.channel, one.window) for one in verdict.measures if one.status in FAILING_STATUSES}
+        for _, row in scored[scored["rate"].notna()].iterrows():
+            key = row["metric"], row["channel"], int(row["window"])
+            if key in failing and key not in calendars:
                 with suppress(OutlookError):
-                    calendars |= {key: self.calendar(row)} if statuses & set(FAILING_STATUSES) else {}
+                    calendars[key] = self.calendar(row)
         catalogue = load_actions(self.marketplace)
         ledger, ends_on = self.ledger, self.coverage.heard_on
         return find_todo(verdict, self.counts, self.policy, scored, calendars, ledger, catalogue, ends_on)

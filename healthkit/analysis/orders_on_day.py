@@ -20,7 +20,7 @@ from healthkit.metrics.definitions import METRICS
 from healthkit.metrics.policy import Basis, Rule
 from healthkit.metrics.scores import NEVER, day_numbers
 from healthkit.schema.object_cache import cache_on_first_argument
-from healthkit.schema.tables import CHANNELS, WHOLE_ACCOUNT, Ledger, collect_to_pandas
+from healthkit.schema.tables import CHANNELS, DAY_FROM_LIST, WHOLE_ACCOUNT, Ledger, collect_to_pandas
 
 INSTANT_COLUMNS = {
     "ordered_on": ("orders", "order_id", "ordered_at"),
@@ -155,7 +155,7 @@ class OrderTimeline:
         codes, ids = pd.factorize(np.concatenate(names), sort=True)
         cause, causes = pd.factorize(_plain_texts(faults["cause"]), sort=True)
         parts = codes[: len(counting)], codes[len(counting) :]
-        listed = np.array(["day_from_list" in (text or "") for text in _plain_texts(faults["assumed"])], dtype=bool)
+        listed = np.array([DAY_FROM_LIST in (text or "") for text in _plain_texts(faults["assumed"])], dtype=bool)
         return cls(
             np.asarray(ids, dtype=object), [str(name) for name in causes],
             _interval_arrays(counting, parts[0], "until_day", "counted", np.zeros(len(counting), dtype=np.int64)),

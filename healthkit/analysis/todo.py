@@ -22,16 +22,15 @@ from healthkit.analysis.what_if import ScenarioStep, parse_scenario, run_scenari
 from healthkit.metrics.action_files import Action, ActionCatalogue
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import JUDGED_STATUSES, Policy, Rule
-from healthkit.schema.tables import Frame, Ledger, collect_to_pandas, records
+from healthkit.schema.tables import DAY_FROM_LIST, Frame, Ledger, collect_to_pandas, records
 
 FAILING_STATUSES = ("off target", "at risk")
 """The statuses of measures for whose orders at fault actions are listed."""
-DAY_FROM_LIST = "day_from_list"
-"""The assumption that a cause became known on the day of the list that names it, which may be after it did."""
 MeasureKey = tuple[str, str, int]
+"""Metric, channel and window in days."""
 
 
-class Standing(NamedTuple):
+class MeasureState(NamedTuple):
     """Where a measure stands on the as-of day, and from which day on it is on target if nothing new goes wrong.
 
     `back_on` is None where no day of the calendar is.
@@ -71,7 +70,7 @@ class TodoItem:
     action: Action
     orders: tuple[OrderToAct, ...] = ()
     needed: int | None = None
-    then: Standing | None = None
+    then: MeasureState | None = None
     past: tuple[OrderToAct, ...] = ()
 
     @property
@@ -107,8 +106,8 @@ class MeasureTodo:
     window: int
     status: str
     items: tuple[TodoItem, ...]
-    now: Standing | None = None
-    together: Standing | None = None
+    now: MeasureState | None = None
+    together: MeasureState | None = None
     figure_is_reported: bool = False
     unknown: int = 0
 
@@ -179,7 +178,7 @@ def _measure_todo(
     calendar = calendars.get(key) if failing else None
     row = _row_of(scored, key) if calendar is not None else None
     if not failing or calendar is None or row is None:
-        items += [TodoItem(one) for one in catalogue.actions if failing and _is_about(one, verdict, set())]
+        items += [TodoItem(one) for one in catalogue.actions if failing and _applies_to(one, verdict, set())]
         return MeasureTodo(*key, verdict.status, tuple(items))
     clearable = _ClearableOrders(counts, policy, row, calendar)
     reported = verdict.decided_by == AMAZON
@@ -187,7 +186,7 @@ def _measure_todo(
     clearing = [
         clearable.item(one, works_out=not reported)
         for one in catalogue.actions
-        if one.kind == "clear" and _is_about(one, verdict, causes)
+        if one.kind == "clear" and _applies_to(one, verdict, causes)
     ]
     clearing = sorted((one for one in clearing if one.orders or one.past), key=_smallest_first)
     now = _standing(row, calendar)
@@ -195,14 +194,14 @@ def _measure_todo(
     items += [
         TodoItem(one, then=None if reported else now)
         for one in catalogue.actions
-        if one.kind in ("prevent", "resolve") and _is_about(one, verdict, causes)
+        if one.kind in ("prevent", "resolve") and _applies_to(one, verdict, causes)
     ]
     unknown = max(0, int(verdict.theirs["at_fault"]) - int(row["at_fault"])) if reported and verdict.theirs else 0
     together = None if reported else clearable.together(clearing)
     return MeasureTodo(*key, verdict.status, tuple(items), now, together, reported, unknown)
 
 
-def _is_about(action: Action, verdict: Verdict, causes: set[str]) -> bool:
+def _applies_to(action: Action, verdict: Verdict, causes: set[str]) -> bool:
     """Return whether an action that does not wait for a day is about a measure with some causes of faults."""
     if action.kind == "due" or verdict.channel not in action.channels:
         return False
@@ -220,9 +219,9 @@ def _smallest_first(item: TodoItem) -> tuple[Any, ...]:
     return item.needed is None, item.needed or 0, -saved, item.last_day or date.max
 
 
-def _standing(row: pd.Series, calendar: RollOffCalendar) -> Standing:
+def _standing(row: pd.Series, calendar: RollOffCalendar) -> MeasureState:
     headroom = None if pd.isna(row["headroom"]) else int(row["headroom"])
-    return Standing(int(row["counted"]), int(row["at_fault"]), str(row["status"]), headroom, calendar.back_on)
+    return MeasureState(int(row["counted"]), int(row["at_fault"]), str(row["status"]), headroom, calendar.back_on)
 
 
 class _ClearableOrders:
@@ -236,7 +235,7 @@ class _ClearableOrders:
             for order, text in zip(calendar.orders["order_id"], calendar.orders["causes"], strict=True)
         }
         self._days = _days_by_cause(self._counts, calendar)
-        self._worked_out: dict[str, Standing] = {}
+        self._worked_out: dict[str, MeasureState] = {}
         assumed = self._counts.faults[self._counts.faults["assumed"].fillna("").str.contains(DAY_FROM_LIST)]
         self._from_list = set(assumed["order_id"])
 
@@ -272,7 +271,7 @@ class _ClearableOrders:
         goal = fewest_orders(self._calendar, self._calendar.as_of, set(orders))
         return goal.order_ids if goal.many else None
 
-    def _with_cleared(self, orders_by_causes: Mapping[tuple[str, ...], Sequence[str]]) -> Standing:
+    def _with_cleared(self, orders_by_causes: Mapping[tuple[str, ...], Sequence[str]]) -> MeasureState:
         """Return the standing of the measure with causes of some orders cleared."""
         steps = [
             {"cleared": {"orders": named, "cause": cause}}
@@ -285,7 +284,7 @@ class _ClearableOrders:
             self._worked_out[str(steps)] = _standing(result.after, result.calendar_after)
         return self._worked_out[str(steps)]
 
-    def together(self, items: Sequence[TodoItem]) -> Standing | None:
+    def together(self, items: Sequence[TodoItem]) -> MeasureState | None:
         """Return the standing with all of several actions granted, where it takes more than one to be on target."""
         open_items = [one for one in items if one.orders and self._row["status"] == "off target"]
         if len({one.action.causes for one in open_items}) < 2 or any(one.needed is not None for one in open_items):

@@ -21,7 +21,7 @@ from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
 from healthkit.analysis.scenario_futures import StrongestSteps, StrongStep
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak_in_days
-from healthkit.analysis.todo import Todo
+from healthkit.analysis.todo import MeasureKey, Todo
 from healthkit.analysis.verdicts import AccountVerdict
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import EndedRule, PolicyError, Rule
@@ -42,8 +42,6 @@ SIMULATION_DRAWS = 1_000
 """Futures simulated for each measure of a report; probabilities are accurate to about 3 percentage points."""
 
 T = TypeVar("T")
-MeasureKey = tuple[str, str, int]
-"""Metric, channel and window in days."""
 VIOLATION_COLUMNS = ("category", "open", "severity", "opened_on", "resolved", "resolved_on", "told_on")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from healthkit.analysis.account_view import AccountView
 from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
 from healthkit.analysis.simulation import Simulation
-from healthkit.analysis.todo import FAILING_STATUSES, MeasureTodo, OrderToAct, Todo
+from healthkit.analysis.todo import FAILING_STATUSES, MeasureKey, MeasureTodo, OrderToAct, Todo
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, MissingEvidence, Verdict, newer_orders
 from healthkit.ingest.downloads import recommend_downloads
 from healthkit.report.model import SIMULATION_DRAWS, MonthlyReport
@@ -23,7 +23,6 @@ from healthkit.report.text import todo as todo_text
 from healthkit.schema import tables
 from healthkit.schema.days import Day, to_day
 
-MeasureKey = tuple[str, str, int]
 GrantedFutures = Mapping[tuple[str, ...], Simulation]
 """Futures with a request granted, by the ids of its orders."""
 

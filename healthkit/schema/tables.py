@@ -27,6 +27,8 @@ class TableError(ValueError):
     """Raised if a frame does not match its table; the message names the table, the column and the problem."""
 
 
+DAY_FROM_LIST = "day_from_list"
+"""The assumption that a cause became known on the day of the list that names it, which may be after it did."""
 AMOUNT_SCALE = 10_000
 """An amount of 1 of a currency as tables hold it, so that sums are exact. [ten-thousandths]"""
 

@@ -40,8 +40,8 @@ from healthkit.ingest.parsing.marketplace_of_row import (
 from healthkit.ingest.parsing.parsed_file import Columns, FileContents
 from healthkit.ingest.parsing.raw_file import ReaderError
 from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.tables import DAY_FROM_LIST
 
-ASSUMED_LIST_DAY = "day_from_list"
 _NO_WORDS = {"", "no", "n", "false", "0", "-", "nein", "non", "n/a", "none"}
 _FORM = "2026-10-31, 31-Oct-2026, or as the marketplace writes it"
 
@@ -91,7 +91,7 @@ def _read_lines(table: CsvTable, context: ReadContext, layout: DefectListLayout)
     stated = days[KNOWN_ON]
     list_day = _day_of_list(table, context.name, stated, days[ORDER_DATE])
     known_on = pc.fill_null(stated, pa.scalar(list_day, DAY))
-    assumed = pc.if_else(pc.is_null(stated), pa.scalar(ASSUMED_LIST_DAY), pa.scalar(None, pa.string()))
+    assumed = pc.if_else(pc.is_null(stated), pa.scalar(DAY_FROM_LIST), pa.scalar(None, pa.string()))
     if stated.null_count:
         table.notes.append(f"{stated.null_count:,} defects without a day of their own: taken as known on {list_day}.")
     pieces = [

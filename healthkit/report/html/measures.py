@@ -29,7 +29,8 @@ from healthkit.report.text.sentences import LeavingOrders, MeasureStanding, Shar
 from healthkit.schema.marketplaces import AMAZON as AMAZON_COMPANY
 
 if TYPE_CHECKING:
-    from healthkit.report.model import MeasureKey, MonthlyReport
+    from healthkit.analysis.todo import MeasureKey
+    from healthkit.report.model import MonthlyReport
 
 Row = dict[str, Any]
 

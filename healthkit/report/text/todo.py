@@ -11,7 +11,7 @@ from healthkit.report.text.figures import format_long_day, format_number, format
 from healthkit.schema.marketplaces import AMAZON
 
 if TYPE_CHECKING:
-    from healthkit.analysis.todo import MeasureTodo, Standing, TodoItem
+    from healthkit.analysis.todo import MeasureState, MeasureTodo, TodoItem
     from healthkit.report.todo_list import TodoRow
 
 HEADING = "What to do, in order"
@@ -150,7 +150,7 @@ def _granted_phrase(item: TodoItem) -> str:
     return f"all {format_number(many)}"
 
 
-def standing_phrase(then: Standing, now: Standing, side: str, target: float | None, as_of: date) -> str:
+def standing_phrase(then: MeasureState, now: MeasureState, side: str, target: float | None, as_of: date) -> str:
     """Return the rate of a measure then and now, and from which day it is on target in the best case.
 
     >>> from types import SimpleNamespace as Made
@@ -188,7 +188,7 @@ def _room(headroom: int | None) -> str:
     return format_number(headroom) if headroom else "none"
 
 
-def _prevention_phrase(now: Standing, year: int, noun: str) -> str:
+def _prevention_phrase(now: MeasureState, year: int, noun: str) -> str:
     """Return what it brings if no new fault comes: the day of the best case, or the room that stays."""
     if now.status != "off target":
         room = figures.format_headroom(now.headroom, noun) if now.headroom else f"not one more {noun}"
@@ -198,7 +198,7 @@ def _prevention_phrase(now: Standing, year: int, noun: str) -> str:
     return f"on target from {format_long_day(now.back_on, year)} if nothing new goes wrong"
 
 
-def together_phrase(then: Standing, now: Standing, side: str, target: float | None, as_of: date) -> str:
+def together_phrase(then: MeasureState, now: MeasureState, side: str, target: float | None, as_of: date) -> str:
     """Return what all actions of a measure bring together, where no single one is enough; it follows one of them.
 
     >>> from types import SimpleNamespace as Made
@@ -223,9 +223,9 @@ def more_phrase(more: int) -> str:
     """Return how many more rows the whole list has.
 
     >>> more_phrase(9)
-    'and 9 more: the command todo lists them'
+    'and 9 more in the whole list'
     """
-    return f"and {format_number(more)} more: the command todo lists them" if more else ""
+    return f"and {format_number(more)} more in the whole list" if more else ""
 
 
 def notes(rows: Iterable[TodoRow], short: bool = False) -> list[str]:
