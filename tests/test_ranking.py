@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -264,7 +265,7 @@ def test_index_panel_check_and_summary_name_the_same_first_account_and_why(desk,
 # -- rates -------------------------------------------------------------------------------------------------
 
 
-def test_the_newest_rate_up_to_the_day_counts(tmp_path):
+def test_the_newest_rate_up_to_the_day_counts(tmp_path, monkeypatch):
     path = tmp_path / "rates.csv"
     path.write_text(
         "Currency;Day;Rate\nEUR;2026-01-01;1\nUSD;2026-10-30;0,9\nUSD;2026-10-31;0.95\nUSD;2026-11-01;0.8\n"
@@ -273,6 +274,9 @@ def test_the_newest_rate_up_to_the_day_counts(tmp_path):
     assert (found.base, found.values, found.days["USD"]) == ("EUR", {"EUR": 1, "USD": Fraction(19, 20)}, DAY)
     assert find_rates_file(None, tmp_path / "store") == path
     assert find_rates_file(None, tmp_path / "other" / "store") is None
+    # As accounts and events, in the working folder if none is beside the store.
+    monkeypatch.chdir(tmp_path)
+    assert find_rates_file(None, tmp_path / "other" / "store") == Path("rates.csv")
 
 
 @pytest.mark.parametrize(

@@ -573,7 +573,9 @@ def test_page_and_command_list_the_same_orders_where_amazon_s_figure_decides(tmp
     [measure] = [one for one in report.verdict.measures if one.metric == "order_defect_rate"]
     assert (measure.status, measure.decided_by) == ("off target", verdicts.AMAZON)
     rows = rows_of_report(report)
-    assert [one.order_id for row in rows if row.action_id == "request_feedback_removal" for one in row.orders] == [rated]
+    assert [one.order_id for row in rows if row.action_id == "request_feedback_removal" for one in row.orders] == [
+        rated
+    ]
     assert rows == account_todo(workspace.account("acme"), day)
 
 

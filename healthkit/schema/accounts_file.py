@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.user_files import find_user_file
 from healthkit.schema.yaml_lines import LINE_KEY, YamlError, read_yaml
 
 FILE_NAME = "accounts.yaml"
@@ -117,16 +118,14 @@ class MailSettings:
 
 
 def find_accounts_file(given: Path | None, store_folder: object) -> Path | None:
-    """Return the accounts file to use: the given one, else that beside the store, else that in the working folder.
+    """Return the accounts file to use, or None if there is none (see `user_files.find_user_file`).
 
-    Returns None if there is none. Raises AccountsFileError if the given one does not exist.
+    Raises AccountsFileError if the given one does not exist.
     """
-    if given is not None:
-        if not given.exists():
-            raise AccountsFileError(f"{given}: there is no such file. Check the path of --accounts.")
-        return given
-    beside = [store_folder.parent / FILE_NAME] if isinstance(store_folder, Path) else []
-    return next((path for path in (*beside, Path(FILE_NAME)) if path.is_file()), None)
+    try:
+        return find_user_file(FILE_NAME, store_folder, given)
+    except FileNotFoundError:
+        raise AccountsFileError(f"{given}: there is no such file. Check the path of --accounts.") from None
 
 
 def read_accounts(path: Path) -> list[ConfiguredAccount]:

@@ -23,6 +23,7 @@ from datetime import date
 from pathlib import Path
 
 from healthkit.schema.marketplaces import MARKETPLACES
+from healthkit.schema.user_files import find_user_file, user_file_places
 
 FILE_NAME = "events.csv"
 COLUMNS = ("account", "marketplace", "day", "note")
@@ -70,8 +71,7 @@ def find_events_file(store_folder: object) -> Path:
 
     Without a file it is where one would be: beside the store.
     """
-    beside = store_folder.parent / FILE_NAME if isinstance(store_folder, Path) else Path(FILE_NAME)
-    return next((path for path in (beside, Path(FILE_NAME)) if path.is_file()), beside)
+    return find_user_file(FILE_NAME, store_folder) or user_file_places(FILE_NAME, store_folder)[0]
 
 
 def read_events(path: Path) -> list[Event]:

@@ -22,6 +22,8 @@ from datetime import date
 from fractions import Fraction
 from pathlib import Path
 
+from healthkit.schema.user_files import find_user_file
+
 FILE_NAME = "rates.csv"
 COLUMNS = ("currency", "day", "rate")
 _MAX_BYTES = 10 << 20
@@ -50,16 +52,14 @@ class Rates:
 
 
 def find_rates_file(given: Path | None, store_folder: object) -> Path | None:
-    """Return the rates file to use: the given one, else that beside the store; None if there is none.
+    """Return the rates file to use, or None if there is none (see `user_files.find_user_file`).
 
     Raises RatesFileError if the given one does not exist.
     """
-    if given is not None:
-        if not given.is_file():
-            raise RatesFileError(f"{given}: there is no such file. Check the path of --rates.")
-        return given
-    beside = store_folder.parent / FILE_NAME if isinstance(store_folder, Path) else None
-    return beside if beside is not None and beside.is_file() else None
+    try:
+        return find_user_file(FILE_NAME, store_folder, given)
+    except FileNotFoundError:
+        raise RatesFileError(f"{given}: there is no such file. Check the path of --rates.") from None
 
 
 def read_rates(path: Path, as_of: date) -> Rates:
