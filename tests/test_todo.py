@@ -636,3 +636,11 @@ def test_a_page_of_one_country_is_sure_for_the_stores_of_that_country_alone(path
         if stores and action.sure == "A":
             assert action.marketplaces, action.id
             assert set(action.marketplaces) <= stores[0], action.id
+
+
+def test_what_to_do_first_is_the_first_step_of_the_list_where_no_order_is_at_fault(desk):
+    lines = dict(verdict_lines(open_report(desk, "applegate-plants", "2026-10")))
+    assert lines["What to do first"].startswith(
+        "Ship and confirm the orders that are due (Late Shipment Rate over 30 days"
+    )
+    assert lines["What to do, in order"].startswith(f"1. {lines['What to do first'].rstrip('.')}")

@@ -119,6 +119,8 @@ def _what_to_do_first(
             return heading, advice
     if not worst.is_rate:
         return heading, _resolve_violations_first(report, worst)
+    if not len(faults) and (step := todo.first_step(report)) is not None:
+        return heading, step
     return heading, sentences.first_step_sentence(_shared_group(faults, worst), len(faults), year, worst.fault_noun)
 
 

@@ -10,6 +10,7 @@ from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.text import figures, labels
 from healthkit.report.text import outlook as outlook_text
 from healthkit.report.text import todo as todo_text
+from healthkit.report.text.sentences import Sentence
 from healthkit.report.todo_list import TodoRow
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ MAX_ROWS, MAX_IDS = 4, 3
 def rows_of_report(report: MonthlyReport) -> list[TodoRow]:
     """Return all rows of a report's list (see `todo_list`)."""
     return todo_list.report_todo(report)
+
+
+def first_step(report: MonthlyReport) -> Sentence | None:
+    """Return the first action of the list as a sentence, for the verdict; None without one."""
+    rows = todo_list.leading_rows(rows_of_report(report), MAX_ROWS)
+    row = next((one for one in rows if one.kind != "none"), None)
+    if row is None:
+        return None
+    about = "; ".join(filter(None, (row.measure, row.orders_phrase, row.until)))
+    return labels.Strong(row.action), f" ({about})."
 
 
 def what_to_do(report: MonthlyReport) -> HtmlBlock:
