@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import papermill
 import pytest
@@ -20,6 +22,15 @@ pytestmark = pytest.mark.skipif(
 def notebook(tmp_path):
     words = "import sys\nprint('to stdout')\nprint('to stderr', file=sys.stderr)"
     return write_notebook(tmp_path / "some.ipynb", words, "40 + 2")
+
+
+@pytest.mark.parametrize("first", ["papermill", "healthkit.batch"])
+def test_either_may_be_imported_first(first):
+    """papermill loads our engine by its entry point in the middle of its own import."""
+    code = f"import {first}; from papermill.engines import papermill_engines; import healthkit.batch"
+    code += f"; papermill_engines.get_engine({run_notebook.FORK_ENGINE!r})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_what_is_written_goes_to_the_files_and_the_log(notebook, tmp_path, caplog):

@@ -8,9 +8,9 @@ from typing import Any
 
 import nbformat
 import papermill
+from papermill import execute  # Not its functions: papermill imports this module before it defines them.
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
 from papermill.inspection import _infer_parameters
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
@@ -81,12 +81,12 @@ def _execute_in_fork(
     fork, also where there is no file to write.
     """
     notebook = parameterize_notebook(load_template(template), dict(parameters), kernel_name=KERNEL_NAME)
+    notebook = execute.remove_error_markers(execute.prepare_notebook_metadata(notebook, str(template), None))
     executed = papermill_engines.execute_notebook_with_engine(
-        FORK_ENGINE, remove_error_markers(prepare_notebook_metadata(notebook, str(template), None)), KERNEL_NAME,
-        output_path=None, progress_bar=False, log_output=False, deadline=deadline, memory=memory,
-        notebook_sink=notebooks,
+        FORK_ENGINE, notebook, KERNEL_NAME, output_path=None, progress_bar=False, log_output=False,
+        deadline=deadline, memory=memory, notebook_sink=notebooks,
     )  # fmt: skip
-    raise_for_execution_errors(executed, None)
+    execute.raise_for_execution_errors(executed, None)
     return executed
 
 
