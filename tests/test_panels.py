@@ -14,6 +14,7 @@ from healthkit.panels import js_widgets, order_list, where_i_stand_model
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import vega_bundle
 from healthkit.store import StoreError
+from healthkit.workspace.workspace import Workspace
 
 OCTOBER = date(2026, 10, 31)
 
@@ -69,6 +70,17 @@ def test_the_orders_that_leave_first_stand_on_top(desk):
     )
     assert len(told.orders) > 1
     assert told.orders["leaves_on"].is_monotonic_increasing
+
+
+def test_a_panel_on_many_accounts_opens_without_simulating_them(sample_store, monkeypatch):
+    workspace = Workspace(sample_store)
+    monkeypatch.setattr(where_i_stand_model, "MAX_SIMULATED_AT_START", 13)
+    monkeypatch.setattr(Workspace, "_harm", lambda self, verdict: pytest.fail("an account was simulated"))
+    first = where_i_stand_model.first_question(workspace)
+    [verdict] = [
+        one for one in workspace.verdicts(first.as_of, [first.account]) if one.marketplace == first.marketplace
+    ]
+    assert verdict.status == "off target"
 
 
 def test_the_first_question_is_the_worst_measure_of_the_account_that_ranks_first(desk):

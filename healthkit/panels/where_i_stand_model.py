@@ -230,13 +230,21 @@ def rule_of(workspace: Workspace, marketplace: str, metric: str, channel: str, a
     )
 
 
+MAX_SIMULATED_AT_START = 100
+"""Most accounts that are simulated before a panel opens; of more, the first is found by status. [accounts]
+
+A second simulates some twenty accounts.
+"""
+
+
 def first_question(workspace: Workspace, account: str = "", as_of: str | date = "", marketplace: str = "") -> Question:
     """Return a question about the measure with the worst status, of the given account or of the first in the ranking.
 
     `as_of` defaults to the day of the newest page (see `last_day`). Without an account it is the one with the largest
-    expected harm, as of the last day, at most `as_of`, that its files tell of, as in the index and in `check`. Raises
-    StoreError for an account that is not in the store, QuestionError for an invalid day or if no account has orders on
-    it, AccountMarketplaceError for a marketplace that is not one of the account's.
+    expected harm, as of the last day, at most `as_of`, that its files tell of, as in the index and in `check`; of more
+    than MAX_SIMULATED_AT_START accounts it is the one furthest past a limit. Raises StoreError for an account that is
+    not in the store, QuestionError for an invalid day or if no account has orders on it, AccountMarketplaceError for a
+    marketplace that is not one of the account's.
     """
     day = parse_day(as_of) if as_of else last_day(workspace, account)
     if account:
@@ -245,7 +253,8 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
         verdicts = [one for one in workspace.verdicts(day, [account]) if marketplace in ("", one.marketplace)]
     else:
         verdicts = newest_verdicts(workspace, day)
-        places = workspace.rank(verdicts, workspace.rates(day), progress_tracker("Looking ahead")).places()
+        track = progress_tracker("Looking ahead") if len(verdicts) <= MAX_SIMULATED_AT_START else None
+        places = workspace.rank(verdicts, workspace.rates(day), track).places()
         verdicts.sort(key=lambda one: places[one[:2]])
     rates = [[one for one in verdict.measures if is_rate(one.metric) and one.ours is not None] for verdict in verdicts]
     found = [measures_of_account for measures_of_account in rates if measures_of_account]
