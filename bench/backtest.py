@@ -36,6 +36,8 @@ SAME_RATE = 1e-12
 """Rates that differ by less are the same. [share]"""
 ENOUGH_FORECASTS = 30
 """Number of forecasts of a measure from which it is held against the simple forecasts."""
+PLACES = ("pit_low", "pit_high", "mid_p_if_true", "crps", "crps_stays", "crps_binomial")
+"""The columns of a forecast that need a displayed rate."""
 DOCUMENT_TABLES = (
     (
         ("measure", "forecasts", "off, of all", "off in 30 days", "today stays", "binomial", "breach",
@@ -43,14 +45,15 @@ DOCUMENT_TABLES = (
         ("{}", "{:,}", "{:.0%}", *["{:.3f}"] * 6),
     ),
     (
-        ("measure", "CRPS", "CRPS, today stays", "CRPS, binomial", "80% band, PIT", "80% band, mid-p"),
-        ("{}", *["{:.2f}"] * 3, *["{:.1%}"] * 2),
+        ("measure", "CRPS", "CRPS, today stays", "CRPS, binomial", "80% band, PIT", "80% band, mid-p",
+         "mid-p if true"),
+        ("{}", *["{:.2f}"] * 3, *["{:.1%}"] * 3),
     ),
 )  # fmt: skip
 """The columns of the tables of a section, and their formats."""
 HEAD = """# Past forecasts
 
-Made by `make backtest RAW=FOLDER TITLE="..."`, which writes the section of one folder of raw files; do not edit it.
+Made by `make backtest RAW=FOLDER LEAST=ORDERS TITLE=NAME`, which writes the section of one folder; do not edit it.
 On every past month-end, from what was known then, each judged rate with enough orders in its window is forecast for
 the next 30 days and compared with what was displayed.
 
@@ -62,7 +65,8 @@ the next 30 days and compared with what was displayed.
 - **80 % band**: how often it holds what came. Rates of few orders have few possible values, and a band that includes
   its ends holds more than 80 %. So a place among the futures counts: *PIT* is uniform between the shares of futures
   below and up to what came, and is in the band in 80 % of calibrated forecasts (Czado, Gneiting and Held 2009);
-  *mid-p* is its middle, which is in the band more often where the counts are small.
+  *mid-p* is its middle, which is in the band more often where the counts are small: as often as *mid-p if true* says,
+  if what comes is drawn from the forecasts.
 
 Forecasts of one month-end, and of one account, depend on each other: a hundred of them say less than a hundred throws
 of a coin. Measures with fewer than 30 forecasts say little.
@@ -114,8 +118,8 @@ def _forecast_and_outcome(
     """Return the forecasts of one measure and the outcome (0 or 1); `draws` are the counts of futures by day.
 
     Chances, the continuous ranked probability scores (CRPS) of the rate on the last day, and where the rate that came
-    lies among the futures: the share below it (`pit_low`) and up to it (`pit_high`). The latter are NaN where no rate
-    is displayed on the last day.
+    lies among the futures: the share below it (`pit_low`) and up to it (`pit_high`); `mid_p_if_true` is how often mid-p
+    values would be in the 80 % band if these futures were the truth. They are NaN where no rate is displayed then.
     """
     assert rule.target is not None
     came = (days["status"] == "off target").to_numpy()
@@ -131,11 +135,14 @@ def _forecast_and_outcome(
     rates = np.sort(rates[~np.isnan(rates)])
     rate = float(days["rate"].iloc[-1])
     if np.isnan(rate) or not rates.size:
-        return forecast | dict.fromkeys(("pit_low", "pit_high", "crps", "crps_stays", "crps_binomial"), np.nan)
+        return forecast | dict.fromkeys(PLACES, np.nan)
     low, high = np.searchsorted(rates, [rate - SAME_RATE, rate + SAME_RATE]) / rates.size
     possible = rule.target.displayed_rate(np.arange(n + 1) / n)
+    _, sizes = np.unique(np.round(rates / SAME_RATE), return_counts=True)
+    middles = (sizes.cumsum() - sizes / 2) / rates.size
     return forecast | {
         "pit_low": low, "pit_high": high,
+        "mid_p_if_true": sizes[(middles >= 0.1) & (middles <= 0.9)].sum() / rates.size,
         "crps": ranked_score(rates, np.full(rates.size, 1 / rates.size), rate),
         "crps_stays": abs(float(row["rate"]) - rate),
         "crps_binomial": ranked_score(possible, binomial_chances(n, k / n), rate),
@@ -201,7 +208,7 @@ def score_forecasts(table: pd.DataFrame) -> pd.DataFrame:
             "CRPS": 100 * rows["crps"].mean(), "CRPS, today stays": 100 * rows["crps_stays"].mean(),
             "CRPS, binomial": 100 * rows["crps_binomial"].mean(),
             "80% band, PIT": band_coverage(rows["pit_low"], rows["pit_high"]).mean(),
-            "80% band, mid-p": _mid_p_inside(rows).mean(),
+            "80% band, mid-p": _mid_p_inside(rows).mean(), "mid-p if true": rows["mid_p_if_true"].mean(),
         }
         for name, rows in pieces
     ])  # fmt: skip
@@ -301,7 +308,7 @@ def main() -> None:
     parser.add_argument(
         "--document", type=Path, help="Markdown file in which to write a section, with a chart beside it"
     )
-    parser.add_argument("--title", help="heading of the section; default: the name of the folder")
+    parser.add_argument("--title", help="name of the data in the heading; default: the name of the folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = importer.import_files([options.raw], Store(folder))
@@ -315,7 +322,8 @@ def main() -> None:
     if forecasts.empty:
         sys.exit("No measure of any account has enough orders on a past month-end.")
     if options.document:
-        write_document(options.document, options.title or options.raw.resolve().name, forecasts)
+        title = f"{options.title or options.raw.resolve().name}, from {options.least} orders on"
+        write_document(options.document, title, forecasts)
     table = score_forecasts(forecasts)
     with pd.option_context("display.width", 250, "display.max_columns", 20, "display.float_format", "{:.4f}".format):
         print(

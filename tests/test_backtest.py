@@ -49,7 +49,7 @@ def test_the_scores_are_mean_squares_and_the_tenths_hold_what_came():
     made = pd.DataFrame({
         "metric": "x", "off": [0.95, 0.05, 0.5], "stays": [1.0, 0.0, 0.0], "binomial": 0.5, "breach": 1.0,
         "off_came": [1.0, 0.0, 1.0], "breach_came": 1.0, "pit_low": [0.0, 0.5, 0.88], "pit_high": [0.4, 0.5, 0.98],
-        "crps": [0.01, 0.02, 0.03], "crps_stays": 0.04, "crps_binomial": 0.05,
+        "mid_p_if_true": 0.9, "crps": [0.01, 0.02, 0.03], "crps_stays": 0.04, "crps_binomial": 0.05,
     })  # fmt: skip
     first = backtest.score_forecasts(made).iloc[0]
     assert first["off in 30 days"] == pytest.approx((0.05**2 * 2 + 0.25) / 3)
@@ -62,7 +62,7 @@ def test_the_scores_are_mean_squares_and_the_tenths_hold_what_came():
 
 def test_on_the_sample_the_futures_beat_both_plain_forecasts(tmp_path):
     document = tmp_path / "forecasts.md"
-    document.write_text("# Old\n\n## Other\n\nstays\n\n## sample\n\ngoes\n", encoding="utf-8")
+    document.write_text("# Old\n\n## Other\n\nstays\n\n## sample, from 30 orders on\n\ngoes\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "bench.backtest", "--document", str(document)],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=300,
@@ -78,4 +78,4 @@ def test_on_the_sample_the_futures_beat_both_plain_forecasts(tmp_path):
     assert "## Other\n\nstays\n" in text
     assert "goes" not in text
     assert text.count("| order_defect_rate |") == 2
-    assert (tmp_path / "forecasts_sample.svg").stat().st_size < 50_000
+    assert (tmp_path / "forecasts_sample_from_30_orders_on.svg").stat().st_size < 50_000

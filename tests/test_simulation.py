@@ -263,6 +263,102 @@ def test_a_small_account_is_drawn_to_the_portfolio_and_a_large_one_is_not():
     assert fit_rates(held.for_account("c"), shared).mean_rate < 0.02  # by itself it would be 1 of 20
 
 
+def history_of_rates(rates: np.ndarray, per_day: float, seed: int) -> History:
+    """One account a rate, with orders on all days and faults that are known at once."""
+    days = np.random.default_rng(seed).poisson(per_day, (rates.size, HISTORY_DAYS))
+    faults = np.random.default_rng(seed + 1).binomial(days, rates[:, None])
+    account, clock = np.nonzero(faults)
+    many = faults[account, clock]
+    account, clock = np.repeat(account, many), np.repeat(clock, many)
+    nothing = np.zeros(account.size, int)
+    return History(
+        pd.Index(range(rates.size)),
+        NOW - HISTORY_DAYS + 1,
+        NOW,
+        days.astype(float),
+        account,
+        clock,
+        nothing,
+        nothing + 1,
+    )
+
+
+@pytest.mark.parametrize("per_day", [0.2, 1.0])
+def test_accounts_that_differ_are_drawn_to_all_as_much_as_they_are_alike(per_day):
+    """Rates of Beta(2, 18) are worth 20 orders; old orders weigh less, and the noise of weighted counts is less too."""
+    found = {}
+    for name, spread in (("differ", True), ("alike", False)):
+        found[name] = []
+        for seed in range(10):
+            rates = np.random.default_rng(seed).beta(2, 18, 300) if spread else np.full(300, 0.1)
+            found[name].append(pool_rates_of_accounts(history_of_rates(rates, per_day, seed)).strength)
+    assert np.median(found["differ"]) == pytest.approx(20, rel=0.35)
+    assert np.median(found["alike"]) > 50
+
+
+def test_of_few_alike_accounts_each_keeps_a_rate_of_its_own():
+    """That a few accounts seem alike does not prove it: two with the same rate are not taken for one."""
+    shared = pool_rates_of_accounts(history_of_rates(np.full(2, 0.02), 5, 3))
+    assert shared.strength < 2_000
+
+
+def made_known_late(share: float) -> Counts:
+    """Orders that count 0 to 99 days after their day, each with its fault if it has one (a review, a delivery)."""
+    counts, rng = make_counts("late_shipment_rate", 40, share, 0), np.random.default_rng(8)
+    exposure, faults = counts.exposure, counts.faults
+    row = np.repeat(np.arange(len(exposure)), exposure["counted"])
+    at_fault = rng.random(row.size) < share
+    clock = exposure["clock_day"].to_numpy()[row]
+    known = clock + rng.integers(0, 100, row.size).astype("timedelta64[D]")
+    seen = known <= np.datetime64(AS_OF)
+    orders = exposure.iloc[row[seen]].assign(known_on=known[seen], counted=1)
+    keys = [name for name in exposure.columns if name not in ("counted", "until_day", "assumed")]
+    orders = orders.groupby(keys, as_index=False, observed=True)["counted"].sum().assign(until_day=pd.NaT, assumed=None)
+    late = seen & at_fault
+    bad = faults.iloc[np.zeros(int(late.sum()), int)].assign(
+        order_id=[f"o{n}" for n in range(int(late.sum()))],
+        clock_day=clock[late],
+        since=known[late],
+        known_on=known[late],
+    )
+    types = {name: exposure.dtypes[name] for name in exposure.columns if name != "assumed"}
+    return Counts(
+        orders[list(exposure.columns)].astype(types), bad.astype({"since": faults.dtypes["since"]}), counts.coverage
+    )
+
+
+def test_orders_that_count_only_with_their_fault_do_not_raise_the_rate():
+    """Young days hold few orders yet, and of these every fault: of the orders that count no more is expected."""
+    counts = made_known_late(0.2)
+    learnt = learnt_of(counts, "late_shipment_rate")
+    assert learnt.mean_rate == pytest.approx(0.2, rel=0.06)
+    row = asked(counts, "late_shipment_rate")
+    inputs = laid_out(counts, row, learnt)
+    counted, at_fault = draw_counts(inputs, learnt, 2_000, np.random.default_rng(1), drift=0.0)
+    for day in (5, 10, 30):
+        more = at_fault[:, day].mean() - inputs.at_fault[day]
+        assert more / (counted[:, day].mean() - inputs.counted[day]) == pytest.approx(learnt.mean_rate, rel=0.03), day
+
+
+def test_a_rate_that_is_drawn_high_leaves_fewer_clean_orders(defects):
+    """Of the orders to come those at fault are a part: their number does not depend on the rate."""
+    row, learnt = asked(defects, "order_defect_rate"), learnt_of(defects, "order_defect_rate")
+    unsure = replace(learnt, at_fault=3.0, clean=3.0, delays=np.eye(1, MAX_FAULT_DELAY + 1)[0], weekly_variation=0.0)
+    steady = replace(laid_out(defects, row, unsure), volume_variation=0.0)
+    counted, at_fault = draw_counts(steady, unsure, 3_000, np.random.default_rng(2), drift=0.0)
+    assert abs(np.corrcoef(counted[:, 40], at_fault[:, 40])[0, 1]) < 0.15
+
+
+def test_the_drift_makes_later_days_less_sure(defects):
+    row, learnt = asked(defects, "order_defect_rate"), learnt_of(defects, "order_defect_rate")
+    inputs = laid_out(defects, row, learnt)
+    spread = [
+        draw_counts(inputs, learnt, 2_000, np.random.default_rng(2), drift=drift)[1][:, 40].std()
+        for drift in (0.0, 0.5)
+    ]
+    assert spread[1] > 1.3 * spread[0]
+
+
 def test_what_came_later_is_not_learnt_from(defects):
     early = AS_OF - timedelta(days=60)
     table = scores.score(defects, US, early)

@@ -34,6 +34,7 @@ from healthkit.report.html.todo import rows_of_report
 from healthkit.report.model import open_report
 from healthkit.report.text import labels
 from healthkit.report.text.figures import format_long_day
+from healthkit.report.text.outlook import format_chance, likely_clause
 from healthkit.report.todo_list import account_todo
 from healthkit.schema import tables
 from healthkit.schema.marketplaces import MARKETPLACES
@@ -457,11 +458,13 @@ def test_what_is_likely_with_a_request_granted_is_a_scenario_of_its_orders(desk,
         steps = [{"cleared": {"orders": [one.order_id for one in row.first_orders], "since": DAY + timedelta(days=1)}}]
         futures = view.simulate_scenario(view.measure(row.metric, DAY), steps, draws=100)
         back = {tenth: day and format_long_day(day, 2026) for tenth, day in futures.back_on_by_tenth.items()}
-        phrase = (
-            f"back by {back[5]} with a chance of {round(futures.chance_back_by(futures.back_on_by_tenth[5]) * 100)}%"
-            if back[9] is None or futures.back_on_by_tenth[9] == futures.last_day
-            else f"likely back between {back[1]} and {back[9]}"
-        )
+        middle = futures.back_on_by_tenth[5]
+        if middle is None:
+            phrase = f"likely still off target on {format_long_day(futures.last_day, 2026)}"
+        elif back[9] is None or futures.back_on_by_tenth[9] == futures.last_day:
+            phrase = f"back by {back[5]} with a chance of {round(futures.chance_back_by(middle) * 100)}%"
+        else:
+            phrase = f"likely back between {back[1]} and {back[9]}"
         assert row.brings.endswith(f"; at the usual pace {phrase}")
         tried += 1
     assert tried > 2
@@ -492,7 +495,9 @@ def test_the_smallest_set_of_claims_is_among_the_strongest_steps_of_a_report(des
     listed = next(one for one in told["strongest_steps"] if one["kind"] == "cleared")
     assert (listed["orders"], listed["since"]) == (list(won.step.orders), "2026-11-01")
     assert listed["futures"]["breach"]["30"] == won.simulation.breach_chances[30]
-    assert listed["likely"].startswith(("back by", "likely back"))
+    chance = format_chance(won.simulation.chance_off(DAY + timedelta(days=30)))
+    clause = likely_clause(won.simulation, DAY.year)
+    assert listed["likely"] == f"{clause}; {chance} chance still off target on 30 November"
     assert json.dumps(figures)
 
 

@@ -315,16 +315,18 @@ def _fault_slots(
     clock = oldest + np.arange(known.size)
     # Of an order that counts already, the delays up to its age are ruled out; of a new one on a past day none is.
     delay = np.arange(MAX_FAULT_DELAY + 1)
+    age = np.clip(now - clock, -1, MAX_FAULT_DELAY)
+    shown, counting = (np.append(share, 0.0)[age] for share in (fitted.delays.cumsum(), fitted.known))
+    still_open = fitted.delays[None, :] * (delay[None, :] > age[:, None])
+    # An order that could have shown its fault by now, and is not known yet, shows it next: a late parcel is late.
+    over = still_open.sum(axis=1) < 1e-9
+    still_open[over, np.minimum(age[over] + 1, MAX_FAULT_DELAY)] = 1.0
+    still_open /= still_open.sum(axis=1)[:, None]
     pieces = []
-    for many, kept, is_new in (
-        (clean, delay[None, :] > (now - clock)[:, None], False),
-        (new, np.ones((clock.size, 1), dtype=bool) & (clock[:, None] + delay[None, :] > now), True),
-    ):
-        likely = many[:, None] * fitted.delays[None, :] * kept
-        if is_new:
-            # What could have been known by now, and is not, will be known next: a late parcel is confirmed late.
-            late = many * (1 - (fitted.delays[None, :] * kept).sum(axis=1))
-            likely[np.arange(clock.size), np.clip(now + 1 - clock, 0, MAX_FAULT_DELAY)] += late * (many > 0)
+    # Of the faults of a day still to come, the orders still to come bring theirs; the others hold what is left.
+    remaining = np.maximum(0.0, 1 - shown / np.maximum(counting, 1e-12))
+    for many, is_new in ((clean * remaining, False), (new, True)):
+        likely = many[:, None] * still_open
         at, after = np.nonzero(likely > 0)
         first = np.maximum(clock[at] + lag, clock[at] + after) - now
         last = clock[at] + lag + window - 1 - now
@@ -429,7 +431,7 @@ def draw_changed_counts(
     tables = _slots_by_week(inputs.slots, rng, fitted.mean_rate * draws) if tables is None else tables
     rate = rng.beta(fitted.at_fault, fitted.clean, draws)
     weeks = 1 + max((table.week for table in tables), default=0)
-    level = rate[:, None] * np.exp(np.cumsum(rng.normal(-(WEEKLY_DRIFT**2) / 2, WEEKLY_DRIFT, (draws, weeks)), axis=1))
+    level = rate[:, None] * np.exp(np.cumsum(rng.normal(-(drift**2) / 2, drift, (draws, weeks)), axis=1))
     if fitted.weekly_variation > 0:
         level = level * rng.gamma(1 / fitted.weekly_variation, fitted.weekly_variation, (draws, weeks))
     np.minimum(level, 1.0, out=level)
@@ -459,8 +461,8 @@ def draw_changed_counts(
             plain.add_singly(singles)
             singles = []
     plain.add_singly(singles)
-    clean = np.maximum(0.0, 1 - fitted.mean_rate * float(fitted.weights.mean()))
-    expected = volume * inputs.new_orders_by_day[None, :] * clean
+    clean = volume * np.maximum(0.0, 1 - rate[:, None] * float(fitted.weights.mean()))
+    expected = clean * inputs.new_orders_by_day[None, :]
     orders = rng.poisson(expected)
     coming = orders @ inputs.share_counting
     new_orders = np.rint(coming).astype(np.int64) + plain.counts(plain.orders)
