@@ -74,7 +74,7 @@ def test_the_orders_that_leave_first_stand_on_top(desk):
 
 def test_a_panel_on_many_accounts_opens_without_simulating_them(sample_store, monkeypatch):
     workspace = Workspace(sample_store)
-    monkeypatch.setattr(where_i_stand_model, "MAX_SIMULATED_AT_START", 13)
+    monkeypatch.setattr(where_i_stand_model, "MAX_SIMULATED_AT_START", 1)
     monkeypatch.setattr(Workspace, "_harm", lambda self, verdict: pytest.fail("an account was simulated"))
     first = where_i_stand_model.first_question(workspace)
     [verdict] = [
