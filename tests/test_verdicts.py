@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from healthkit.analysis.verdicts import AMAZON, OURS, Verdict
+from healthkit.analysis.verdicts import AMAZON, OURS, AccountVerdict, Verdict, judge_account
 from healthkit.cli import app, doctor
 from healthkit.metrics.evidence import EvidenceSpan, FileCoverage
-from healthkit.metrics.policy import Target
+from healthkit.metrics.policy import Rule, Stage, Target
 from healthkit.report import model
 from healthkit.report.html.missing_files import files_to_download
 from healthkit.report.html.portfolio import PortfolioPage, portfolio_index, portfolio_row
@@ -24,6 +24,7 @@ from healthkit.report.text import reasons, sentences
 from healthkit.workspace.workspace import Workspace
 from tests.builders import client_files as client
 from tests.builders.pages import words
+from tests.builders.random_ledgers import rule as made_rule
 
 AS_OF = date(2026, 11, 20)
 FIRST = date(2026, 9, 25)
@@ -440,3 +441,30 @@ def test_the_portfolio_counts_amazons_figure(first_day):
     held = rank_accounts(first_day, AS_OF, look_ahead=False).drop_duplicates(["metric"]).set_index("metric")
     assert held.loc["cancellation_rate", ["status", "case"]].tolist() == ["off target", "amazon"]
     assert held.index[0] in ("cancellation_rate", "order_defect_rate")
+
+
+# -- targets without a consequence ----------------------------------------------------------------------------
+
+
+def test_a_miss_of_a_target_without_a_consequence_counts_for_the_account_behind_those_with_one():
+    study = made_rule("refund_rate", "ordered_on", windows=(30,), below=Fraction(1, 10), counting={})
+    enforced = made_rule("cancellation_rate", "ordered_on", windows=(7,), below=Fraction(1, 40), counting={})
+    enforced = enforced.model_copy(update={"consequence": "Offers are removed."})
+    advice = study.model_copy(update={"stages": (Stage(stage="advice", says="It is advice"),)})
+
+    def judged(rule: Rule, *statuses: str) -> AccountVerdict:
+        rules = [rule, enforced]
+        rows = [
+            {"rule": one.id, "metric": one.metric, "channel": "seller", "window": one.windows[0], "status": status,
+             "counted": 100, "at_fault": 20, "side": "below", "target": 0.1, "headroom": -10, "value": None,
+             "proxy": None, "first_day": FIRST, "last_day": AS_OF}
+            for one, status in zip(rules, statuses, strict=True)
+        ]  # fmt: skip
+        return judge_account(rules, rows, [], AS_OF, ("acme", "US"))
+
+    assert not study.is_enforced and advice.is_advisory
+    assert judged(study, "off target", "on target").status == "off target"
+    assert judged(advice, "off target", "on target").status == "off target"
+    assert judged(study, "no data", "on target").status == "on target"
+    assert judged(study, "on target", "no data").status == "cannot be judged"
+    assert judged(advice, "off target", "off target").measures[0].rule == enforced
