@@ -218,6 +218,16 @@ def test_what_is_no_rate_has_its_row_with_its_own_figure(account: MonthlyReport,
     assert row in rows_of(scorecard(account).html)
 
 
+def test_a_rating_that_nobody_reported_still_shows_its_target(account: MonthlyReport) -> None:
+    rating = account.scores["metric"] == "account_health_rating"
+    unknown = account.scores.assign(
+        value=account.scores["value"].mask(rating), status=account.scores["status"].mask(rating, "no data")
+    )
+    html = scorecard(replace(account, scores=unknown, reported=pd.DataFrame())).html
+    [row] = [row for row in rows_of(html) if "Account Health Rating" in row]
+    assert "Target at least 200" in row
+
+
 def test_a_measure_of_which_no_file_tells_is_a_line_and_not_a_row(account: MonthlyReport) -> None:
     told = words(scorecard(account).html)
     assert "Service dissatisfaction" not in told

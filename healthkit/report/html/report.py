@@ -245,18 +245,20 @@ def _figure_cells(row: Measure, no_headroom_reason: str) -> dict[str, str]:
 
     `no_headroom_reason` is the headroom cell of a rate that is not judged. A value that is not a rate has its own text.
     """
+    points = getattr(row.rule, "points", None)
+    on_from, most = (points.on_from, points.most) if points is not None else (None, None)
     if row.is_rate or row.value is None:
         has_rate = row.counted and row.status != "too few" and row.is_rate
         return {
             "rate": figures.format_rate(row.counted, row.at_fault, row.side, row.target) if has_rate else labels.DASH,
-            "target": figures.format_target(row.side, row.target),
+            "target": figures.format_target(row.side, row.target)
+            if points is None
+            else account_text.format_value_target(row.metric, on_from),
             "count": _count_cell(row),
             "headroom": figures.format_headroom(row.headroom, row.noun)
             if row.status in JUDGED_STATUSES
             else no_headroom_reason,
         }
-    points = getattr(row.rule, "points", None)
-    on_from, most = (points.on_from, points.most) if points is not None else (None, None)
     return {
         "rate": account_text.format_short_value(row.metric, row.value),
         "target": account_text.format_value_target(row.metric, on_from),
