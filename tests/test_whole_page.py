@@ -240,6 +240,20 @@ def test_the_title_counts_judged_measures_only(account: MonthlyReport) -> None:
     assert words(scorecard(account).html).startswith("Four of ten measures are off target; one is at risk")
 
 
+def test_the_title_and_the_verdict_agree_on_how_many_measures_cannot_be_judged(account: MonthlyReport) -> None:
+    """Answers have no consequence: the verdict asks for no files for them, and the title does not count them."""
+    answers = account.scores["metric"] == "late_response_rate"
+    defects = (account.scores["metric"] == "order_defect_rate") & (account.scores["channel"] == "amazon")
+    status = account.scores["status"].mask(answers, "incomplete")
+    none, one = (
+        replace(account, scores=account.scores.assign(status=changed), reported=reported(228, None))
+        for changed in (status, status.mask(defects, "incomplete"))
+    )
+    assert "cannot be judged" not in words(scorecard(none).html) + words(verdict(none).html)
+    assert "of seven measures are off target; one is at risk; one cannot be judged" in words(scorecard(one).html)
+    assert "; Order Defect Rate (Amazon-fulfilled) cannot be judged." in words(verdict(one).html)
+
+
 def test_an_estimated_rating_is_called_an_estimate(account: MonthlyReport) -> None:
     told = words(account_state(replace(account, reported=pd.DataFrame())).html)
     assert "the rating is estimated at 252" in told

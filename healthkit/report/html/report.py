@@ -176,17 +176,6 @@ def _shared_group(faults: pd.DataFrame, measure: Measure) -> SharedGroup | None:
 # -- scorecard --------------------------------------------------------------------------------------------
 
 
-def _count_unjudged_measures(report: MonthlyReport, rows: list[Measure]) -> int:
-    """Return the number of measures that cannot be judged: no judged window, or enforced and no recent figure.
-
-    A measure with several windows is counted once, as in the sentences and in the list of missing files.
-    """
-    judged = {(row.metric, row.channel) for row in rows if row.status in JUDGED_STATUSES}
-    unjudged = {(row.metric, row.channel) for row in rows if row.status in (*UNJUDGED_STATUSES, "too few")}
-    enforced = {(row.metric, row.channel) for row in measures.enforced_unjudged(report)}
-    return len((unjudged - judged) | enforced)
-
-
 def scorecard(report: MonthlyReport) -> HtmlBlock:
     """Return the HTML block of the scorecard: status, rate, target, headroom and trend of measures, worst first."""
     rows = measures.measures(report)
@@ -196,7 +185,7 @@ def scorecard(report: MonthlyReport) -> HtmlBlock:
     html = render_template(
         "scorecard.html.j2",
         title=sentences.scorecard_title(
-            counts["off target"], counts["at risk"], judged, _count_unjudged_measures(report, rows)
+            counts["off target"], counts["at risk"], judged, len(measures.enforced_unjudged(report))
         ),
         before=figures.format_day(report.before, report.as_of.year),
         rows=[

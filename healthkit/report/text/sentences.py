@@ -431,10 +431,14 @@ def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
 def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
     """Return the title of the scorecard: the number of measures in each status.
 
+    `unjudged` are the enforced measures without a verdict, as in the first sentence of the verdict.
+
     >>> scorecard_title(2, 0, 8, 1)
     'Two of eight measures are off target; one cannot be judged'
     >>> scorecard_title(0, 1, 8, 0), scorecard_title(0, 0, 1, 0)
-    ('Nothing is off target; one of eight measures is at risk', 'The one measure is on target')
+    ('Nothing is off target; one of eight measures is at risk', 'The one measure that can be judged is on target')
+    >>> scorecard_title(0, 0, 3, 0)
+    'All three measures that can be judged are on target'
     >>> scorecard_title(0, 1, 8, 2)
     'Nothing is known to be off target; one of eight measures is at risk; two cannot be judged'
     >>> scorecard_title(1, 0, 1, 6), scorecard_title(1, 0, 1, 0)
@@ -463,7 +467,9 @@ def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:
             "on target"
         )
     else:
-        text = "The one measure is on target" if judged == 1 else f"All {spell_number(judged)} measures are on target"
+        text = "The one measure that can be judged is on target" if judged == 1 else (
+            f"All {spell_number(judged)} measures that can be judged are on target"
+        )  # fmt: skip
     return text + (f"; {spell_number(unjudged)} cannot be judged" if unjudged else "")
 
 
