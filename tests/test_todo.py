@@ -27,6 +27,7 @@ from healthkit.metrics.action_files import (
     read_action_file,
 )
 from healthkit.metrics.counts import count_orders
+from healthkit.report.html import todo as todo_block
 from healthkit.report.html import what_to_do
 from healthkit.report.html.missing_files import download_advice
 from healthkit.report.html.report import verdict_lines
@@ -649,3 +650,15 @@ def test_what_to_do_first_is_the_first_step_of_the_list_where_no_order_is_at_fau
         "Ship and confirm the orders that are due (Late Shipment Rate over 30 days"
     )
     assert lines["What to do, in order"].startswith(f"1. {lines['What to do first'].rstrip('.')}")
+
+
+@pytest.mark.parametrize("account", ["lantern-hill-lighting", "minato-bungu", "clearbrook-bath", "applegate-plants"])
+def test_the_verdict_names_no_other_first_step_than_the_list(desk, account):
+    report = open_report(desk, account, "2026-10")
+    lines = dict(verdict_lines(report))
+    shared = lines.pop("Where the faults come from", "")
+    assert not shared.startswith(("Start", "Go through", "Look at"))
+    first = todo_block.first_row(report)
+    if "What to do first" in lines and first is not None:
+        assert lines["What to do first"].startswith(first.action)
+    assert shared or "What to do first" in lines

@@ -64,8 +64,8 @@ def test_one_order_is_spoken_of_in_the_singular() -> None:
     assert sentences.plain_text(sentences.least_room_sentence(cancelled)) == (
         "Pre-fulfilment Cancellation Rate has the least room: the next order at fault misses the target."
     )
-    assert sentences.plain_text(sentences.first_step_sentence(None, 1, 2026)) == (
-        "Look at the one order at fault in that measure: it alone makes the rate."
+    assert sentences.plain_text(sentences.origin_sentence(None, 1, 2026)) == (
+        "One order at fault: it alone makes the rate."
     )
 
 

@@ -51,10 +51,11 @@ def missing_file_titles(report: MonthlyReport) -> list[str]:
     ]
 
 
-def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None) -> Sentence | None:
+def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None, kind: str = "") -> Sentence | None:
     """Return a sentence on which missing file to download first; None if no file is missing.
 
-    Only files for `worst_measure` are considered, or for all enforced measures if it is None.
+    Only files for `worst_measure` are considered, or for all enforced measures if it is None, and only files of
+    `kind` if one is given.
     """
     verdict = measures.report_verdict(report)
     selected = None
@@ -62,6 +63,7 @@ def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None)
         key = worst_measure.metric, worst_measure.channel, worst_measure.window
         selected = [one for one in verdict.measures if (one.metric, one.channel, one.window) == key]
     files = [one for one in recommend_downloads(verdict.missing_evidence(selected), report.marketplace) if one.kind]
+    files = [one for one in files if kind in ("", one.kind)]
     if not files:
         return None
     best = next((one for one in files if not one.by_hand), files[0])

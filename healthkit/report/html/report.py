@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from healthkit.analysis.verdicts import ACCOUNT_WIDE_METRICS
 from healthkit.metrics.policy import JUDGED_STATUSES, UNJUDGED_STATUSES
 from healthkit.report import charts
 from healthkit.report.html import drivers, measures, missing_files, order_lists, outlook, todo
@@ -107,21 +108,30 @@ def _what_comes_next(report: MonthlyReport, off: list[Measure], worst: Measure, 
 def _what_to_do_first(
     report: MonthlyReport, failing_measures: list[Measure], worst: Measure, year: int
 ) -> tuple[str, Sentence]:
-    """Return the third sentence and its heading: the first step, such as a file to download or orders to look at."""
+    """Return the third sentence and its heading: what most orders at fault share, else the first step.
+
+    The first step is that of the list of what to do, if there is one; only a file to download is described at length.
+    """
     heading = "What to do first"
     faults = measures.measure_faults(report, worst)
-    if not worst.is_rate and failing_measures:
-        return heading, _resolve_violations_first(report, worst)
+    step = todo.first_row(report)
     unknown = worst.shows_marketplace_figure and len(faults) < worst.at_fault
-    if (failing_measures and unknown) or (not failing_measures and measures.enforced_unjudged(report)):
-        advice = missing_files.first_file_to_download(report, worst if failing_measures else None)
+    lacks_files = (failing_measures and unknown) or (not failing_measures and measures.enforced_unjudged(report))
+    if not worst.is_rate and failing_measures and (step is None or step.metric in ACCOUNT_WIDE_METRICS):
+        return heading, _resolve_violations_first(report, worst)
+    if lacks_files and (step is None or step.kind == "file"):
+        file_kind = "" if step is None else step.action_id
+        advice = missing_files.first_file_to_download(report, worst if failing_measures else None, file_kind)
         if advice is not None:
             return heading, advice
+    if step is not None and (lacks_files or not len(faults)):
+        return heading, todo.step_sentence(step)
     if not worst.is_rate:
         return heading, _resolve_violations_first(report, worst)
-    if not len(faults) and (step := todo.first_step(report)) is not None:
-        return heading, step
-    return heading, sentences.first_step_sentence(_shared_group(faults, worst), len(faults), year, worst.fault_noun)
+    if not len(faults):
+        return heading, sentences.nothing_at_fault_sentence(worst.fault_noun)
+    shared = _shared_group(faults, worst)
+    return "Where the faults come from", sentences.origin_sentence(shared, len(faults), year, worst.fault_noun)
 
 
 def _add_disagreement(first_sentence: Sentence, disagreements: list[tuple[str, str, str]], company: str) -> Sentence:

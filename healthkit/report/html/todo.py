@@ -26,12 +26,14 @@ def rows_of_report(report: MonthlyReport) -> list[TodoRow]:
     return todo_list.report_todo(report)
 
 
-def first_step(report: MonthlyReport) -> Sentence | None:
-    """Return the first action of the list as a sentence, for the verdict; None without one."""
+def first_row(report: MonthlyReport) -> TodoRow | None:
+    """Return the first row of the list that asks for an action; None without one."""
     rows = todo_list.leading_rows(rows_of_report(report), MAX_ROWS)
-    row = next((one for one in rows if one.kind != "none"), None)
-    if row is None:
-        return None
+    return next((one for one in rows if one.kind != "none"), None)
+
+
+def step_sentence(row: TodoRow) -> Sentence:
+    """Return a row as a sentence of the verdict."""
     about = "; ".join(filter(None, (row.measure, row.orders_phrase, row.until)))
     return labels.Strong(row.action), f" ({about})."
 

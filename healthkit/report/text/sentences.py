@@ -338,35 +338,36 @@ class SharedGroup(NamedTuple):
     clock: str = "ordered_on"
 
 
-def first_step_sentence(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> Sentence:
-    """Return the third sentence of the verdict: where to start, with the number of orders at fault.
+def nothing_at_fault_sentence(noun: str = "order") -> Sentence:
+    """Return the third sentence of the verdict where there is nothing to do.
 
-    >>> "".join(first_step_sentence(SharedGroup("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
-    'Start with “Tent, 2-person”: 13 of the 31 orders at fault are A-to-z Guarantee claims on it.'
-    >>> "".join(first_step_sentence(SharedGroup("cause", "chargeback", 9, 12), 12, 2026))
-    'Start with the chargebacks: 9 of the 12 orders at fault have one.'
-    >>> "".join(first_step_sentence(None, 0, 2026))
+    >>> "".join(nothing_at_fault_sentence())
     'Nothing: no order is at fault where the room is least.'
     """
+    return (Strong("Nothing"), f": no {noun} is at fault where the room is least.")
+
+
+def origin_sentence(group: SharedGroup | None, at_fault: int, year: int, noun: str = "order") -> Sentence:
+    """Return the third sentence of the verdict: what most orders at fault have in common.
+
+    >>> "".join(origin_sentence(SharedGroup("product", "Tent, 2-person", 13, 31, "a_to_z_claim"), 31, 2026))
+    '“Tent, 2-person”: 13 of the 31 orders at fault are A-to-z Guarantee claims on it.'
+    >>> "".join(origin_sentence(SharedGroup("cause", "chargeback", 9, 12), 12, 2026))
+    'Chargebacks: 9 of the 12 orders at fault have one.'
+    >>> "".join(origin_sentence(None, 31, 2026)), "".join(origin_sentence(None, 1, 2026))
+    ('No one group: no product and no ten days hold half of the 31 orders at fault.', 'One order at fault: it alone makes the rate.')
+    """  # noqa: E501 - two sentences
+    if group is None and at_fault == 1:
+        return (Strong(f"One {noun} at fault"), ": it alone makes the rate.")
     if group is None:
-        return _no_shared_group_sentence(at_fault, noun)
+        rest = f": no product and no ten days hold half of the {format_number(at_fault)} {noun}s at fault."
+        return (Strong("No one group"), rest)
     name = {
         "product": f"“{group.name}”",
-        "cause": f"the {causes_phrase(group.name, plural=True)}"
-        if noun == "order"
-        else f"the {noun}s {causes_phrase(group.name)}",
+        "cause": causes_phrase(group.name, plural=True) if noun == "order" else f"{noun}s {causes_phrase(group.name)}",
         "days": format_long_day_range(group.first, group.last, year),
     }[group.kind]
-    return (Strong(f"Start with {name}"), f": {group_share_phrase(group, year, True, noun)}.")
-
-
-def _no_shared_group_sentence(at_fault: int, noun: str) -> Sentence:
-    if not at_fault:
-        return (Strong("Nothing"), f": no {noun} is at fault where the room is least.")
-    if at_fault == 1:
-        return (Strong(f"Look at the one {noun} at fault"), " in that measure: it alone makes the rate.")
-    head = Strong(f"Go through the {format_number(at_fault)} {noun}s at fault")
-    return (head, ": no product and no ten days hold half of them.")
+    return (Strong(capitalise_first(name)), f": {group_share_phrase(group, year, True, noun)}.")
 
 
 def group_share_phrase(group: SharedGroup, year: int, pronoun: bool = False, noun: str = "order") -> str:
