@@ -75,7 +75,7 @@ def test_the_scorecard_stands_worst_first_and_leaves_parts_out(report: dict[str,
         "– Too few On-Time Delivery Rate (units) 11 – 24 Oct – Target at least 90% 6 of 7 judged from 20 units "
         "too few to draw –",
         "? Short history Bad reviews 2 Sep – 31 Oct 6.5% Target under 20% 20 of 310 "
-        "orders only since 1 Apr; the window starts 2 Sep too short to draw –",
+        "orders only since 1 Apr; the window starts 2 Sep too few weeks to draw –",
         "? No data Valid Tracking Rate 22 Sep – 21 Oct – Target over 95% 0 parcels no parcels from 22 Sep to 21 Oct "
         "nothing to draw –",
     ],
@@ -262,6 +262,12 @@ def test_of_a_measure_that_is_younger_than_half_a_year_the_last_weeks_stand_wher
     places = [[int(x) for x in re.findall(r"M(\d+) \d+v", one)] for one in (full, young)]
     assert places[0] == list(range(1, 53, 2))
     assert places[1] == places[0][-9:]
+
+
+def test_the_limit_of_a_strip_stands_over_the_weeks_with_data_alone() -> None:
+    weeks = [None, [0.5, "on target"], [0.0, "no data"], [1.2, "off target"], [0.1, "on target"]]
+    strip = str(sparklines.weekly_strip("late", weeks))
+    assert '<path d="M44 9h2M48 9h4" class="h-limit"/>' in strip
 
 
 def test_the_index_ranks_by_harm_and_says_what_is_at_stake_of_whom() -> None:

@@ -208,7 +208,7 @@ def all_blocks(account: MonthlyReport) -> list[HtmlBlock]:
     [
         "✕ Off target Policy violations 31 Oct 2 Target none open 2 to resolve +1, worse since 30 Sep",
         "✓ On target Account Health Rating as Amazon reported on 31 October 228 Target at least 200 of 1,000 "
-        "28 points to lose too short to draw −12, worse since 30 Sep",
+        "28 points to lose too few weeks to draw −12, worse since 30 Sep",
         "✕ Off target Late answers, 30 days 2 – 31 Oct 13.0% Target at most 10% 6 of 46 2 too many "
         "no change since 30 Sep",
         "– No target Time to answer 2 – 31 Oct 9.3 h no target 45 messages nothing is asked no change since 30 Sep",

@@ -18,7 +18,8 @@ for (const table of document.querySelectorAll('table.ix')) {
       off += at % 3 === 2;
     });
     const known = bars.some(Boolean);
-    const paths = known ? [...bars.map((d, n) => [d, COLOURS[n]]), [`M0 ${HEIGHT - LIMIT}H52`, 'limit']] : [[`M0 ${HEIGHT}H52`, 'none']];
+    const limit = [...weeks.padStart(WEEKS).matchAll(/\S+/g)].map((run) => `M${2 * run.index} ${HEIGHT - LIMIT}h${2 * run[0].length}`).join('');
+    const paths = known ? [...bars.map((d, n) => [d, COLOURS[n]]), [limit, 'limit']] : [[`M0 ${HEIGHT}H52`, 'none']];
     const label = known ? `${off} of ${weeks.length} weeks off target` : 'no data';
     return `<svg viewBox="0 0 52 25" width="52" height="25" role="img" aria-label="${name}: ${label}">${
       paths.filter(([d]) => d).map(([d, kind]) => `<path d="${d}" class="h-${kind}"/>`).join('')}</svg>`;

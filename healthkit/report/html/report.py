@@ -231,7 +231,7 @@ def _scorecard_row(report: MonthlyReport, row: Measure, begins_group: Any) -> di
         "beside": measures.has_reconciliation(report, row),
         "faint": row.status in (*UNJUDGED_STATUSES, "no target"),
         "spark": sparkline(row) if row.status not in (*UNJUDGED_STATUSES, "too few", "no orders") else "",
-        "undrawn": _UNDRAWN_REASONS.get(row.status, "too short to draw"),
+        "undrawn": _UNDRAWN_REASONS.get(row.status, "too few weeks to draw"),
         "change": _change_cell(row),
     }
 

@@ -104,7 +104,8 @@ JSON."""
 def weekly_strip(name: str, weeks: Sequence[StripWeek]) -> Markup:
     """Return the SVG bars of the weeks of one measure; the height is the share of the limit used.
 
-    The last week is at the right, the limit is a line, and the colour of a bar is that of its status.
+    The last week is at the right, the limit is a line over the weeks that have data, and the colour of a bar is that of
+    its status.
     """
     if all(week is None for week in weeks):
         description, drawn = "no data", f'<path d="M0 {STRIP_HEIGHT}H52" class="h-none"/>'
@@ -112,7 +113,9 @@ def weekly_strip(name: str, weeks: Sequence[StripWeek]) -> Markup:
         off = sum(week is not None and week[1] == "off target" for week in weeks)
         description = f"{off} of {len(weeks)} weeks off target"
         drawn = "".join(_strip_bars(weeks, kind, statuses) for kind, statuses in _COLOUR_STATUSES)
-        drawn += f'<path d="M0 {STRIP_HEIGHT - 15}H52" class="h-limit"/>'
+        runs = re.finditer(r"\S+", strip_letters(weeks).rjust(WEEKS_SHOWN))
+        limit = "".join(f"M{2 * run.start()} {STRIP_HEIGHT - 15}h{2 * len(run[0])}" for run in runs)
+        drawn += f'<path d="{limit}" class="h-limit"/>'
     label = Markup("{}: {}").format(name, description)
     return Markup('<svg viewBox="0 0 52 25" width="52" height="25" role="img" aria-label="{}">{}</svg>').format(
         label,
