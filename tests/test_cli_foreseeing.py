@@ -81,8 +81,15 @@ def test_what_it_takes_by_a_day_is_told_a_way_a_line(run, desk, defects):
         (("outlook", "--as-of", DAY, "--by", "2026-11-10"), 2, "--by goes with --metric"),
         (("outlook", *DEFECTS, "--by", "2026-10-01"), 2, "from --as-of on"),
         (("outlook", "--as-of", DAY, "--metric", "order_defect_rate"), 2, "goes with one --account"),
-        (("outlook", *DEFECTS[:2], "--metric", "refund_rate", *DEFECTS[4:]), 1, "not held against a target"),
-        (("outlook", *DEFECTS[:2], "--metric", "policy_violations", *DEFECTS[4:]), 1, "no rate of orders"),
+        (("outlook", *DEFECTS[:2], "--metric", "refund_rate", *DEFECTS[4:]), 1, "Refunds: not held against a target"),
+        (
+            ("whatif", *DEFECTS[:2], "--metric", "refund_rate", *DEFECTS[4:], "--step", "volume: {by: 20%}"),
+            1, "Refunds: not held against a target",
+        ),
+        (
+            ("outlook", *DEFECTS[:2], "--metric", "policy_violations", *DEFECTS[4:]),
+            1, "Policy violations: no rate of orders",
+        ),
         (
             ("outlook", "--account", "minato-bungu", "--metric", "late_response_rate", *DEFECTS[4:]),
             1, "Late answers over 90 days (the account as a whole): nothing is counted",

@@ -72,6 +72,8 @@ def test_another_measure_has_its_own_causes(panel):
 def test_what_cannot_be_tried_is_said_in_a_sentence(panel):
     panel.measure.value = ("refund_rate", "seller")
     assert "not held against a target" in panel.finding
+    assert panel._slider_rows.children == panel._ticks.children == (), "those of the measure before are gone"
+    assert panel._cleared_label.layout.display == "none"
     assert panel.answer is None
     assert panel.orders_saved.empty
 
@@ -135,7 +137,7 @@ def test_what_cannot_be_judged_names_no_day_of_return(desk):
     panel.measure.value = ("order_defect_rate", "seller")
     assert "As it goes on: " in panel.finding
     panel.since.value = None
-    next(iter(panel.won.values())).value = True
+    next(iter(panel.cleared.values())).value = True
     assert panel.answer.after["status"] in UNJUDGED_STATUSES
     assert "With the scenario" not in panel.finding
     assert "when it is back cannot be judged" in panel.finding
@@ -200,9 +202,9 @@ def test_a_day_after_the_files_says_where_they_end(desk):
 def test_orders_are_ticked_a_product_is_picked_and_days_are_set(desk, panel):
     view = desk.account("lantern-hill-lighting")
     row = view.measure("order_defect_rate", OCTOBER)
-    won = list(panel.won)[:3]
+    won = list(panel.cleared)[:3]
     for name in won:
-        panel.won[name].value = True
+        panel.cleared[name].value = True
     assert "LH-READ" in dict(panel.product.options)
     panel.product.value = "LH-READ"
     panel.since.value, panel.until.value = date(2026, 11, 2), date(2026, 12, 31)
@@ -212,7 +214,7 @@ def test_orders_are_ticked_a_product_is_picked_and_days_are_set(desk, panel):
     ]  # fmt: skip
     assert panel.scenario == steps
     result, futures = view.what_if(row, steps), view.simulate_scenario(row, steps, draws=SIMULATION_DRAWS)
-    assert panel.answer.after["at_fault"] == result.after["at_fault"] == row["at_fault"], "they are won on Monday"
+    assert panel.answer.after["at_fault"] == result.after["at_fault"] == row["at_fault"], "they are cleared on Monday"
     before, after = (one.days["at_fault"].tolist() for one in (view.calendar(row), panel.answer.calendar_after))
     assert [one - other for one, other in zip(before[:5], after[:5], strict=True)] == [0, 0, 3, 3, 3]
     phrase = likely_return_phrase(futures, result.calendar_after, OCTOBER.year)

@@ -382,7 +382,7 @@ def test_a_target_of_some_days_judges_the_same_futures_on_these_days(late, row, 
     [
         ({"fewer": {"cause": "x", "by": "5%", "since": day(9), "until": day(8)}}, "until .* is before since"),
         ({"volume": {"by": "5%", "until": "soon"}}, "'soon' is not a day"),
-        ({"cleared": {"orders": ["o1"], "until": day(8)}}, "what is won stays won, so it takes no until"),
+        ({"cleared": {"orders": ["o1"], "until": day(8)}}, "what is cleared stays cleared, so it takes no until"),
         ({"cleared": {"orders": ["o1"], "by": "5%"}}, "it holds cause, orders, since"),
     ],
 )

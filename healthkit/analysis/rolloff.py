@@ -26,7 +26,11 @@ MIN_DAYS_AHEAD = 90
 
 
 class OutlookError(ValueError):
-    """Raised if a measure cannot be forecast; the message says why."""
+    """Raised if a measure cannot be forecast; the message says why, after the id of `metric` if it is given."""
+
+    def __init__(self, message: str, metric: str = "") -> None:
+        super().__init__(f"{metric}: {message}" if metric else message)
+        self.metric = metric
 
 
 class RuleChange(NamedTuple):
@@ -156,9 +160,9 @@ def roll_off_calendar(
     """
     rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
     if pd.isna(row["rate"]) and row["counted"]:
-        raise OutlookError(f"{row['metric']} is no rate of orders, so no orders that leave bring it back.")
+        raise OutlookError("no rate of orders, so no orders that leave bring it back.", row["metric"])
     if rule is None or rule.target is None:
-        raise OutlookError(f"{row['metric']} is not held against a target, so there is no day on which it is back.")
+        raise OutlookError("not held against a target, so there is no day on which it is back.", row["metric"])
     as_of, window = row["as_of"].date(), int(row["window"])
     lag = (row["as_of"] - row["last_day"]).days
     known = counts if holds_coming_changes else counts_known_on(counts, as_of)

@@ -179,7 +179,7 @@ def _parse_step(position: int, data: Any) -> ScenarioStep:
                "volume": {"by", "since", "until"}, "stop_selling": {"sku", "since", "until"}}[kind]  # fmt: skip
     if kind == "cleared" and isinstance(fields, Mapping) and "until" in fields:
         raise ScenarioError(
-            f"{where}: what is won stays won, so it takes no until; since is the day from which it holds."
+            f"{where}: what is cleared stays cleared, so it takes no until; since is the day from which it holds."
         )
     if not isinstance(fields, Mapping) or set(fields) - allowed:
         raise ScenarioError(f"{where}: it holds {', '.join(sorted(allowed))}: {SCENARIO_STEPS[kind]}.")

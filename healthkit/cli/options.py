@@ -355,7 +355,9 @@ class ErrorReporter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ValueError) and type(error).__module__.startswith("healthkit."):
-            exit_with_error(str(error))
+            metric = getattr(error, "metric", "")
+            label = labels.capitalise_first(labels.metric_words(metric).label) if metric else ""
+            exit_with_error(label + str(error).removeprefix(metric))
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             exit_with_error(
                 f"No permission for {error.filename or 'a file'} ({error.strerror}). Ask for permission there, or name "

@@ -30,7 +30,7 @@ from healthkit.workspace.workspace import Workspace
 MAX_SLIDERS = 3
 """Maximum number of causes that have a slider; the causes with the most orders at fault are chosen."""
 MAX_TICKS = 40
-"""Maximum number of orders that can be ticked as won."""
+"""Maximum number of orders that can be ticked as no longer at fault."""
 
 
 @dataclass(frozen=True)
@@ -95,25 +95,25 @@ def scenario_of_sliders(
     percent_fewer: dict[str, int],
     percent_more_orders: int,
     *,
-    won: Sequence[str] = (),
+    cleared: Sequence[str] = (),
     product: str = "",
     since: date | None = None,
     until: date | None = None,
 ) -> list[dict[str, Any]]:
     """Convert the values of controls to the steps of a scenario; there is no step if all are 0 or empty.
 
-    The sliders are in percent. `won` are orders no longer at fault, `product` (sku) is no longer sold; `since` and
-    `until` bound the days of every step, but what is won from `since` on stays won.
+    The sliders are in percent. `cleared` are orders no longer at fault, `product` (sku) is no longer sold; `since` and
+    `until` bound the days of every step, but what is cleared from `since` on stays cleared.
 
     >>> scenario_of_sliders({"a_to_z_claim": 30, "chargeback": 0}, 20)
     [{'fewer': {'cause': 'a_to_z_claim', 'by': '30%'}}, {'volume': {'by': '20%'}}]
-    >>> scenario_of_sliders({}, 0, won=["111-1"], product="LAMP", since=date(2026, 11, 2))
+    >>> scenario_of_sliders({}, 0, cleared=["111-1"], product="LAMP", since=date(2026, 11, 2))
     [{'cleared': {'orders': ['111-1'], 'since': datetime.date(2026, 11, 2)}}, {'stop_selling': {'sku': 'LAMP', 'since': datetime.date(2026, 11, 2)}}]
     """  # noqa: E501 - an example
     days = {name: day for name, day in (("since", since), ("until", until)) if day is not None}
     return [
         *({"fewer": {"cause": cause, "by": f"{by}%"} | days} for cause, by in percent_fewer.items() if by),
-        *([{"cleared": {"orders": list(won)} | ({} if since is None else {"since": since})}] if won else []),
+        *([{"cleared": {"orders": list(cleared)} | ({} if since is None else {"since": since})}] if cleared else []),
         *([{"stop_selling": {"sku": product} | days}] if product else []),
         *([{"volume": {"by": f"{percent_more_orders}%"} | days}] if percent_more_orders else []),
     ]
@@ -125,7 +125,7 @@ def list_products(workspace: Workspace, question: Question) -> list[str]:
     return sorted(orders_by_product(view.ledger, question.marketplace).names)
 
 
-def orders_to_win(workspace: Workspace, question: Question) -> list[tuple[str, str]]:
+def orders_to_clear(workspace: Workspace, question: Question) -> list[tuple[str, str]]:
     """Return the orders at fault now or later as label and id: at most `MAX_TICKS`.
 
     Those at fault now come first, and of these the ones that leave last.

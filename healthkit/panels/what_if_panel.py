@@ -38,15 +38,15 @@ class WhatIfPanel(Panel):
         self.product = labelled_control(widgets.Dropdown, "Stop selling", 250, options=[(panel_text.NO_PRODUCT, "")])
         self.since = labelled_control(widgets.DatePicker, "From", 190)
         self.until = labelled_control(widgets.DatePicker, "Until", 190)
-        self.won: dict[str, widgets.Checkbox] = {}
+        self.cleared: dict[str, widgets.Checkbox] = {}
         self._boxes: list[widgets.Checkbox] = []
         self._ticks = widgets.VBox(layout={"max_height": "150px", "overflow": "auto"}).add_class("hk-ticks")
-        self._won_label = widgets.Label(panel_text.WON_LABEL)
+        self._cleared_label = widgets.Label(panel_text.CLEARED_LABEL)
         self._slider_rows = widgets.VBox()
         self._sliders_question: Question | None = None
         super().__init__(
             workspace, first, self._slider_rows, control_row(self.volume, self.no_new_orders),
-            control_row(self.product, self.since, self.until), self._won_label, self._ticks,
+            control_row(self.product, self.since, self.until), self._cleared_label, self._ticks,
         )  # fmt: skip
         for control in (self.volume, self.no_new_orders, self.product, self.since, self.until):
             control.observe(self._show, "value")
@@ -55,7 +55,7 @@ class WhatIfPanel(Panel):
     def scenario(self) -> list[dict[str, Any]]:
         """The steps of the scenario that is set with the controls."""
         return what_if_model.scenario_of_sliders(
-            self._percent_fewer, self.volume.value, won=[name for name, box in self.won.items() if box.value],
+            self._percent_fewer, self.volume.value, cleared=[name for name, box in self.cleared.items() if box.value],
             product=self.product.value or "", since=self.since.value, until=self.until.value,
         )  # fmt: skip
 
@@ -85,16 +85,21 @@ class WhatIfPanel(Panel):
         return what_if_model.render_what_if(self._answer, actions)
 
     def _update_sliders(self) -> None:
-        """Show one slider for each cause of the measure; a slider that stays keeps its value."""
+        """Show one slider for each cause of the measure; a slider that stays keeps its value.
+
+        A measure without an answer raises an error here and has none, nor orders to clear.
+        """
         if self.question == self._sliders_question:
             return
         self._sliders_question = self.question
+        self._slider_rows.children = self._ticks.children = ()
+        self._cleared_label.layout.display = "none"
         causes = what_if_model.most_frequent_causes(self._workspace, self.question)
         if list(self.cause_sliders) != causes:
             self.cause_sliders = {cause: self.cause_sliders.get(cause) or self._slider(cause) for cause in causes}
         self._update_products()
         self._update_ticks()
-        self._won_label.layout.display = "" if self.won else "none"
+        self._cleared_label.layout.display = "" if self.cleared else "none"
         needed = what_if_model.reductions_needed(self._workspace, self.question)
         self._slider_rows.children = tuple(
             control_row(slider, *([_reduction_button(slider, *needed[cause])] if cause in needed else []))
@@ -113,17 +118,17 @@ class WhatIfPanel(Panel):
             self._is_paused = False
 
     def _update_ticks(self) -> None:
-        """Show a box for each order that can be won; boxes are used again, for each is slow to make."""
-        orders = what_if_model.orders_to_win(self._workspace, self.question)
+        """Show a box for each order that can be cleared; boxes are used again, for each is slow to make."""
+        orders = what_if_model.orders_to_clear(self._workspace, self.question)
         while len(self._boxes) < len(orders):
             self._boxes.append(widgets.Checkbox(value=False, indent=False, layout={"width": "auto"}))
             self._boxes[-1].observe(self._show, "value")
         self._is_paused = True
-        self.won = {}
+        self.cleared = {}
         for box, (label, name) in zip(self._boxes, orders, strict=False):
-            box.description, box.value, self.won[name] = label, False, box
+            box.description, box.value, self.cleared[name] = label, False, box
         self._is_paused = False
-        self._ticks.children = tuple(self.won.values())
+        self._ticks.children = tuple(self.cleared.values())
 
     def _slider(self, cause: str) -> widgets.IntSlider:
         label = f"{outlook_text.slider_label(cause)}, %"

@@ -234,7 +234,7 @@ def goal_phrase(
     noun: str,
     likely: str = "",
 ) -> str:
-    """Return what one kind of change takes to meet a target: fewer faults, orders won, more orders, or waiting.
+    """Return what one kind of change takes to meet a target: fewer faults, orders cleared, more orders, or waiting.
 
     `kind` is "cause", "orders", "volume" or "waiting". `amount` is None if the change alone is not enough;
     `best_rate` is the rate that it reaches then. `likely` is the `likely_return_phrase` to state beside waiting.
@@ -242,7 +242,7 @@ def goal_phrase(
     >>> goal_phrase("cause", "a_to_z_claim", 7, Fraction(7, 17), None, "order")
     '42% fewer A-to-z Guarantee claims (7 orders)'
     >>> goal_phrase("orders", "", 3, Fraction(0), None, "order")
-    '3 of these orders won'
+    '3 of these orders no longer at fault'
     >>> goal_phrase("volume", "", 212, Fraction(0), None, "order")
     '212 more clean orders in time'
     >>> goal_phrase("waiting", "", 11, Fraction(0), None, "order", "likely back on 24 November; 11 November if …")
@@ -259,9 +259,9 @@ def goal_phrase(
             return f"no {causes} at all would not be enough{rate_reached}"
         return f"{round_up_percent(reduction)}% fewer {causes} ({format_quantity(amount, noun)})"
     if kind == "orders":
-        return (
-            "no number of orders won is enough" if amount is None else f"{format_number(amount)} of these {noun}s won"
-        )
+        if amount is None:
+            return f"not enough if none of these {noun}s is at fault any more"
+        return f"{format_number(amount)} of these {noun}s no longer at fault"
     if kind == "volume":
         not_enough = "more orders cannot count by then"
         return not_enough if amount is None else f"{format_quantity(amount, f'more clean {noun}')} in time"
@@ -362,7 +362,7 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
     50% fewer late shipments from 2 November
     100% more orders from 1 December to 31 December
     LH-READ not sold until 30 November
-    3 orders won (1, 2, 3) from 5 November
+    3 orders no longer at fault (1, 2, 3) from 5 November
     a target of 2% until 30 November
     a window of 30 days
     a window that ends 1 day before
@@ -372,10 +372,10 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
         for word, day in (("from", step.since), ("to" if step.since else "until", step.until))
         if day is not None
     )
-    by, cleared = f"{float(abs(step.by) * 100):g}%", "won" if noun == "order" else "cleared"
+    by = f"{float(abs(step.by) * 100):g}%"
     phrase = {
         "fewer": f"{by} fewer {causes_phrase(step.cause, plural=True)}",
-        "cleared": f"{format_quantity(len(step.orders), noun)} {cleared}{_named(step.orders)}",
+        "cleared": f"{format_quantity(len(step.orders), noun)} no longer at fault{_named(step.orders)}",
         "volume": f"{by} {'fewer' if step.by < 0 else 'more'} {noun}s",
         "stop_selling": f"{step.sku} not sold",
         "target": f"a target of {by}",
@@ -468,9 +468,9 @@ def goals_sentence(
 
     Without ways the measure is on target then in the best case; `chance_off` is the chance that it is not.
 
-    >>> ways = ["3 of these orders won", "212 more clean orders in time"]
+    >>> ways = ["3 of these orders no longer at fault", "212 more clean orders in time"]
     >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), ways, 2026)
-    'To be on target on 30 November: 3 of these orders won, or 212 more clean orders in time.'
+    'To be on target on 30 November: 3 of these orders no longer at fault, or 212 more clean orders in time.'
     >>> goals_sentence(date(2026, 11, 30), date(2026, 10, 31), [], 2026, 0.88)
     'The chance to be off target on 30 November is 88%; it is on target then if nothing new goes wrong.'
     """

@@ -83,7 +83,7 @@ def on_target_title(standing: MeasureStanding) -> str:
     return f"On target at {standing.formatted_rate}: {format_share_used(standing)} of what the target allows is used up"
 
 
-WON_LABEL = "I win these, from the first day on:"
+CLEARED_LABEL = "No longer at fault, from the first day on:"
 NO_PRODUCT = "no product"
 
 
@@ -116,7 +116,7 @@ def nothing_counts_error(account: str, as_of: date, ends_on: date) -> str:
 
 
 def tick_label(order_id: str, causes: str, leaves_on: date, year: int) -> str:
-    """Return the label of a box that marks an order at fault as won.
+    """Return the label of a box that marks an order as no longer at fault.
 
     >>> tick_label("111-2163703-9247454", "a_to_z_claim", date(2026, 11, 22), 2026)
     '111-2163703-9247454: A-to-z Guarantee claim, leaves on 22 Nov'
