@@ -280,3 +280,11 @@ def test_all_sliders_of_a_page_start_at_nothing(printed):
         starts += re.findall(r'<input type="range"[^>]* value="(\d+)"', page.read_text(encoding="utf-8"))
     assert starts
     assert set(starts) == {"0"}
+
+
+def test_the_sliders_of_a_page_say_what_is_likely_above_the_best_case(printed):
+    html = (printed.index.parent / "lantern-hill-lighting_us.html").read_text(encoding="utf-8")
+    sections = html.split('<div class="whatif"')[1:]
+    assert len(sections) > 1
+    for section in sections:
+        assert 0 < section.find("As it goes on: ") < section.index("Back on target, if nothing new goes wrong")
