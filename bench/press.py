@@ -1,6 +1,6 @@
 """Measure the cost of a report: papermill and nbconvert, our batch, and plain Python (`make bench-press`).
 
-All use the same accounts, template and store in one run. "stock" runs the papermill command and `jupyter nbconvert
+All use the same accounts, each as often as the others, template and store in one run. "stock" runs the papermill command and `jupyter nbconvert
 --no-input` for each report. "plain Python" does the same computation and charts in one warm process without a notebook,
 which is the lower limit. Figures are CPU seconds, child processes included; the start of our batch (imports, one
 warm-up run) is shown separately. Finally many copies of the sample are reported, to check that memory, time a report
@@ -41,10 +41,10 @@ from healthkit.workspace import snapshot
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
 """Folder with the raw files of the accounts that are reported and copied."""
 MONTH = "2026-10"
-BATCH_SIZES = tuple(int(size) for size in os.environ.get("FEW", "8,40").split(","))
-"""Sizes of the two batches whose difference gives the cost of one more report."""
-STOCK_ACCOUNTS = int(os.environ.get("ACCOUNTS", "8"))
-"""Number of accounts to report with the stock commands and in plain Python."""
+BATCH_COPIES = tuple(int(size) for size in os.environ.get("FEW", "1,3").split(","))
+"""Copies of all accounts in the two batches whose difference gives the cost of one more report."""
+STOCK_ACCOUNTS = int(os.environ.get("ACCOUNTS", "1000"))
+"""Most accounts to report with the stock commands."""
 MANY_REPORTS = int(os.environ.get("REPORTS", "1000"))
 """Number of reports that are generated to check that time and memory do not grow; 0 for no check."""
 SCRIPTS_FOLDER = Path(sys.executable).parent
@@ -121,12 +121,12 @@ def main() -> None:
         folder = Path(parent)
         list(importer.import_files([RAW], Store(folder / "store")))
         workspace = hk.Workspace(folder / "store")
-        pairs = hk.accounts_to_report(workspace, MONTH)[:STOCK_ACCOUNTS]
+        pairs = hk.accounts_to_report(workspace, MONTH)
         figures: dict[str, Any] = {"accounts": len(pairs)}
 
         stock = [
             cpu_seconds_of(lambda name=name: report_by_stock_commands(folder / "store", name, folder))
-            for name, _ in pairs
+            for name, _ in pairs[:STOCK_ACCOUNTS]
         ]
         figures["stock_cpu"] = round(sum(stock) / len(stock), 3)
         print(f"stock        {figures['stock_cpu']:8.3f} CPU s a report", flush=True)
@@ -144,14 +144,15 @@ def main() -> None:
         print(f"plain Python {figures['plain_cpu']:8.3f} CPU s a report", flush=True)
 
         # Two batches of different size separate the cost of the start from the cost of a report.
-        copies = make_copies(Store(folder / "store"), folder / "few", BATCH_SIZES[1])
+        sizes = [len(pairs) * copies for copies in BATCH_COPIES]
+        copies = make_copies(Store(folder / "store"), folder / "few", sizes[1])
         names = sorted(hk.Workspace(copies.folder).accounts)
         totals = [
             cpu_seconds_of(lambda size=size: _run_our_batch(copies.folder, names[:size], folder / f"ours-{size}"))
-            for size in BATCH_SIZES
+            for size in sizes
         ]
-        ours = (totals[1] - totals[0]) / (BATCH_SIZES[1] - BATCH_SIZES[0])
-        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(totals[0] - ours * BATCH_SIZES[0], 3)}
+        ours = (totals[1] - totals[0]) / (sizes[1] - sizes[0])
+        figures |= {"ours_cpu": round(ours, 3), "ours_start_cpu": round(totals[0] - ours * sizes[0], 3)}
         print(f"ours         {ours:8.3f} CPU s a report, and {figures['ours_start_cpu']:.3f} to start", flush=True)
         figures["stock_to_ours"] = round(figures["stock_cpu"] / ours, 1)
         figures["ours_to_plain"] = round(ours / limit, 2)
