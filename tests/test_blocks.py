@@ -393,6 +393,16 @@ def test_no_label_lies_over_another_or_beyond_its_chart_and_nothing_scrolls_side
     assert index.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_the_index_printed_on_a4_has_room_for_names_and_measures(offline_chromium: Any, folder: Path) -> None:
+    sheet, _ = opened(offline_chromium, folder / "index.html", 718)
+    sheet.emulate_media(media="print")
+    widths = [sheet.evaluate(f"document.querySelector('td.{name}, th.{name}').offsetWidth") for name in
+              ("x-account", "x-nearest")]  # fmt: skip
+    assert widths[0] >= 85
+    assert widths[1] >= 160
+    assert sheet.evaluate("document.documentElement.scrollWidth") == 718
+
+
 EXTREMES = [
     bridged((2391, 2498), (14, 31), 6, 2, 7, 18),
     bridged((99, 6), (1, 1), 1, 0, 0, 1),
