@@ -16,6 +16,7 @@ from healthkit.report import charts
 from healthkit.report.charts import rate_labels
 from healthkit.report.charts.rate_axis import RateAxis, window_rows
 from healthkit.report.text import movements
+from healthkit.schema.events_file import Event
 from tests.builders.bridges import bridged
 
 AS_OF = date(2026, 10, 31)
@@ -179,6 +180,22 @@ def test_labels_of_up_to_six_windows_never_overlap(seed: int) -> None:
             ]  # fmt: skip
             assert left >= -4
             assert right <= placer.width + 4
+
+
+@pytest.mark.parametrize("days_off", [-12, -6, -3, -1, 1, 3, 6, 12])
+def test_the_label_of_the_day_compared_lies_over_no_mark_of_an_event(days_off: int) -> None:
+    """In both drawings, though the wide one has more room between that day and the event."""
+    compared = AS_OF - timedelta(31)
+    rows = daily([10 + n % 3 for n in range(120)], target=0.04, window=30)
+    judged = window_rows(rows, 30)
+    axis = RateAxis.from_rows(judged, [])
+    event = Event(compared + timedelta(days_off), "harbor", "US", "New carrier")
+    placed = rate_labels.rate_labels(judged, {}, axis, 30, compared, [event])
+    [named] = [label for label in placed if label.text.startswith("30 Sep: ")]
+    for placer in (rate_labels._LabelPlacer(judged, [], axis), rate_labels._wide_placer(judged, [], axis)):
+        left, right, _, _ = placer.label_box(named)
+        mark, _ = placer.to_pixels(rate_labels.date_to_epoch_ms(event.day), axis.low)
+        assert not left < mark < right
 
 
 def test_more_windows_than_lines_can_show_are_refused_with_what_to_do() -> None:

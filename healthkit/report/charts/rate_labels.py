@@ -107,11 +107,14 @@ class _LabelPlacer:
         left, right, low, high = self.label_box(label)
         return sum(left < b + 4 and right > a - 4 and low < d + 1 and high > c - 1 for a, b, c, d in self.occupied)
 
-    def place_label(self, candidates: Sequence[_Label]) -> _Label:
-        """Return the first candidate position with an acceptable cost, or else the cheapest, and mark it occupied."""
+    def place_label(self, candidates: Sequence[_Label], wide: _LabelPlacer | None = None) -> _Label:
+        """Return the first candidate position with an acceptable cost, or else the cheapest, and mark it occupied.
+
+        With `wide`, the placer of the wide drawing, the cost is that of the worse of both drawings.
+        """
         best, least = candidates[0], math.inf
         for label in candidates:
-            cost = self.cost(label)
+            cost = self.cost(label) if wide is None else max(self.cost(label), wide.cost(label))
             if cost < least:
                 best, least = label, cost
             if cost < _ACCEPTABLE_COST:
@@ -133,7 +136,8 @@ def rate_labels(
     `others` are the rows of the thin lines by their windows.
     """
     placer = _LabelPlacer(judged_rows, others.values(), axis)
-    placer.add_uprights([date_to_epoch_ms(event.day) for event in events])
+    event_days = [date_to_epoch_ms(event.day) for event in events]
+    placer.add_uprights(event_days)
     last = judged_rows[-1]
     tint = {"off": "off", "risk": "risk", "on": "on"}.get(labels.STATUS_STYLES[last["status"]].colour, "ink")
     figure = _Label(format_row_rate(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
@@ -150,7 +154,10 @@ def rate_labels(
     ]
     for row in marked:
         text = f"{figures.format_day(epoch_ms_to_date(row['day']))}: {format_row_rate(row)}"
-        placed.append(placer.place_label(_labels_around(text, row, 13)))
+        beside = _wide_placer(judged_rows, placed, axis) if events else None
+        if beside is not None:
+            beside.add_uprights(event_days)
+        placed.append(placer.place_label(_labels_around(text, row, 13), beside))
     if others:
         wide = _wide_placer(judged_rows, placed, axis) if len(others) > 1 else None
         placed += _line_labels(placer, {window: judged_rows, **others}, wide, 40 if events or wide else 12)
@@ -231,9 +238,15 @@ def _target_labels(placer: _LabelPlacer, axis: RateAxis) -> list[_Label]:
 
 
 def _labels_around(text: str, row: dict[str, Any], size: int) -> list[_Label]:
-    """Return candidate labels around a point of a line: below, above and at both sides, near ones first."""
-    offsets = [(dx, dy, align) for far in (14, 24, 38, 54) for dx, align in ((6, "left"), (-6, "right"), (0, "center"))
-            for dy in (far, -far)]  # fmt: skip
+    """Return candidate labels around a point of a line: below, above and at both sides, near ones first.
+
+    The last ones stand further aside, where a mark stands beside the point.
+    """
+    near, aside = ((6, "left"), (-6, "right"), (0, "center")), (
+        (32, "center"), (-32, "center"), (26, "left"), (-26, "right"),
+    )  # fmt: skip
+    offsets = [(dx, dy, align) for sides, distances in ((near, (14, 24, 38, 54)), (aside, (14, 24, 38)))
+            for far in distances for dx, align in sides for dy in (far, -far)]  # fmt: skip
     return [_Label(text, row["day"], row["rate"], dx, dy, align, "ink", "normal", size) for dx, dy, align in offsets]
 
 
