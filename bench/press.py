@@ -1,10 +1,10 @@
 """Measure the cost of a report: papermill and nbconvert, our batch, and plain Python (`make bench-press`).
 
-All use the same accounts, each as often as the others, template and store in one run. "stock" runs the papermill command and `jupyter nbconvert
---no-input` for each report. "plain Python" does the same computation and charts in one warm process without a notebook,
-which is the lower limit. Figures are CPU seconds, child processes included; the start of our batch (imports, one
-warm-up run) is shown separately. Finally many copies of the sample are reported, to check that memory, time a report
-and leftovers do not grow.
+All use the same accounts, each as often as the others, template and store in one run. "stock" runs papermill's command
+and `jupyter nbconvert --no-input` for each report. "plain Python" does the same computation and charts in one warm
+process without a notebook, which is the lower limit. Figures are CPU seconds, child processes included; the start of
+our batch (imports, one warm-up run) is shown separately. Finally many copies of the sample are reported, to check that
+memory, time a report and leftovers do not grow.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -662,3 +663,15 @@ def test_the_verdict_names_no_other_first_step_than_the_list(desk, account):
     if "What to do first" in lines and first is not None:
         assert lines["What to do first"].startswith(first.action)
     assert shared or "What to do first" in lines
+
+
+def test_the_first_file_to_bring_has_the_days_of_the_list(tmp_path):
+    orders = client.placed(date(2026, 10, 1), date(2026, 10, 10), 3)
+    workspace = client.imported(tmp_path, all_orders_dot_txt=client.all_orders(orders))
+    report = open_report(workspace, "acme", "2026-10")
+    lines = dict(verdict_lines(report))
+    first, days = todo_block.first_row(report), re.search(r" for (.*): it tells", lines["What to do first"])
+    assert first.kind == "file"
+    assert days is not None
+    assert days[1] in first.until
+    assert days[1].endswith("31 October 2026"), "the rest of the month, too"

@@ -14,7 +14,7 @@ from healthkit.analysis.rolloff import OutlookError, RollOffCalendar
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.todo import FAILING_STATUSES, MeasureKey, MeasureTodo, OrderToAct, Todo
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, MissingEvidence, Verdict, newer_orders
-from healthkit.ingest.downloads import recommend_downloads
+from healthkit.ingest.downloads import DownloadAdvice, recommend_downloads
 from healthkit.report.model import SIMULATION_DRAWS, MonthlyReport
 from healthkit.report.text import downloads as downloads_text
 from healthkit.report.text import labels, sentences
@@ -183,25 +183,30 @@ def _order(todo: Todo, order: OrderToAct, linked: bool) -> TodoOrder:
     return TodoOrder(order.order_id, link, order.last_day)
 
 
-def _file_rows(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) -> Iterator[tuple[bool, TodoRow]]:
-    """Yield the files to bring for enforced measures that cannot be judged, or of which only the figure is known.
+def files_to_bring(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) -> list[DownloadAdvice]:
+    """Return the files to bring for enforced measures that cannot be judged, or of which only the figure is known.
 
-    Each is marked if it is the file of orders and lacks the last days.
+    `newer` are the orders that lack the last days (see `newer_orders`).
     """
     lacking = [
         *verdict.enforced_unjudged,
         *(one for one in verdict.measures if one.decided_by == AMAZON and one.status in FAILING_STATUSES),
     ]
-    for advice in recommend_downloads([*newer, *verdict.missing_evidence(lacking)], verdict.marketplace):
-        if advice.kind:
-            cells = downloads_text.advice_cells(advice)
-            is_newer_orders = "orders" in advice.evidence and advice.missing in ("end", "both")
-            yield is_newer_orders, TodoRow(
-                0, verdict.account, verdict.marketplace, "cannot be judged", cells["measures"], advice.measures[0], "",
-                None, downloads_text.bring_file_phrase(advice), advice.kind, "file",
-                until=labels.lowercase_first(cells["days"]), brings=downloads_text.file_brings_phrase(advice),
-                where=cells["place"], note=cells["note"],
-            )  # fmt: skip
+    advice = recommend_downloads([*newer, *verdict.missing_evidence(lacking)], verdict.marketplace)
+    return [one for one in advice if one.kind]
+
+
+def _file_rows(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) -> Iterator[tuple[bool, TodoRow]]:
+    """Yield the files to bring, each marked if it is the file of orders and lacks the last days."""
+    for advice in files_to_bring(verdict, newer):
+        cells = downloads_text.advice_cells(advice)
+        is_newer_orders = "orders" in advice.evidence and advice.missing in ("end", "both")
+        yield is_newer_orders, TodoRow(
+            0, verdict.account, verdict.marketplace, "cannot be judged", cells["measures"], advice.measures[0], "",
+            None, downloads_text.bring_file_phrase(advice), advice.kind, "file",
+            until=labels.lowercase_first(cells["days"]), brings=downloads_text.file_brings_phrase(advice),
+            where=cells["place"], note=cells["note"],
+        )  # fmt: skip
 
 
 FRAME_COLUMNS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from healthkit.analysis.verdicts import newer_orders
+from healthkit.analysis.verdicts import MissingEvidence, newer_orders
 from healthkit.ingest.downloads import DownloadAdvice, recommend_downloads
 from healthkit.report.html import measures
 from healthkit.report.html.block import HtmlBlock, render_template
@@ -12,6 +12,7 @@ from healthkit.report.html.measures import Measure
 from healthkit.report.text import downloads as downloads_text
 from healthkit.report.text import labels
 from healthkit.report.text.sentences import Sentence
+from healthkit.report.todo_list import files_to_bring
 
 if TYPE_CHECKING:
     from healthkit.report.model import MonthlyReport
@@ -36,9 +37,14 @@ def files_to_download(report: MonthlyReport) -> HtmlBlock:
 
 def download_advice(report: MonthlyReport) -> list[DownloadAdvice]:
     """Return the files to download for the enforced measures of a report; measures that cannot be judged come first."""
+    evidence = measures.report_verdict(report).missing_evidence()
+    return recommend_downloads([*_newer_orders(report), *evidence], report.marketplace)
+
+
+def _newer_orders(report: MonthlyReport) -> list[MissingEvidence]:
+    """Return the orders of the last days of the period, if the files end before it does."""
     verdict = measures.report_verdict(report)
-    newer = newer_orders(verdict, report.begins_on, report.ends_on, report.month_end or report.as_of)
-    return recommend_downloads([*newer, *verdict.missing_evidence()], report.marketplace)
+    return newer_orders(verdict, report.begins_on, report.ends_on, report.month_end or report.as_of)
 
 
 def missing_file_titles(report: MonthlyReport) -> list[str]:
@@ -54,8 +60,8 @@ def missing_file_titles(report: MonthlyReport) -> list[str]:
 def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None, kind: str = "") -> Sentence | None:
     """Return a sentence on which missing file to download first; None if no file is missing.
 
-    Only files for `worst_measure` are considered, or for all enforced measures if it is None, and only files of
-    `kind` if one is given.
+    Only files for `worst_measure` are considered, or for all enforced measures if it is None. With `kind` it is the
+    file of that kind in the list of what to do, with its days.
     """
     verdict = measures.report_verdict(report)
     selected = None
@@ -63,7 +69,8 @@ def first_file_to_download(report: MonthlyReport, worst_measure: Measure | None,
         key = worst_measure.metric, worst_measure.channel, worst_measure.window
         selected = [one for one in verdict.measures if (one.metric, one.channel, one.window) == key]
     files = [one for one in recommend_downloads(verdict.missing_evidence(selected), report.marketplace) if one.kind]
-    files = [one for one in files if kind in ("", one.kind)]
+    if kind:
+        files = [one for one in files_to_bring(verdict, _newer_orders(report)) if one.kind == kind]
     if not files:
         return None
     best = next((one for one in files if not one.by_hand), files[0])
