@@ -79,6 +79,10 @@ def test_the_four_panels_stand_on_one_page_that_asks_nobody(opened, width, colou
     assert page.locator(".jp-CodeCell .jp-InputArea").count() == 0
     assert "hk.setup" not in page.content()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    findings = page.evaluate("[...document.querySelectorAll('.hk-answer .now')].map(one => one.offsetWidth)")
+    assert min(findings) > 300, "on a phone a finding stands above its button, not beside it"
+    arrow = page.evaluate("getComputedStyle(document.querySelector('.widget-dropdown select')).backgroundImage")
+    assert ("ecebe6" in arrow) == (colours == "dark"), "the arrow of a list is light on dark"
     assert violations(page, "body") == []
     assert (page.console_lines, page.requests_elsewhere) == ([], [])
 
