@@ -69,11 +69,10 @@ def show_first_panel(store: Path) -> float:
 
 
 def copy_small_files(folder: Path) -> int:
-    """Write the text files of the sample as those of many accounts, and return the number of files written."""
+    """Write the raw files of the sample as those of many accounts, and return the number of files written."""
     count = 0
-    for path in sorted(SAMPLE.rglob("*")):
-        if path.suffix not in (".txt", ".csv", ".json") or not path.is_file():
-            continue
+    # Workbooks, too: some accounts have their orders in one, without which their other files are refused.
+    for path in sorted(filter(Path.is_file, SAMPLE.rglob("*"))):
         data = path.read_bytes()
         for number in range(COPIES):
             place = folder / f"{number:03d}-{path.parent.name}"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bench import press, run_all, smoke
+from bench import commands, press, run_all, smoke
 from healthkit.ingest import importer
 from healthkit.store import Store
 from healthkit.workspace.workspace import Workspace
@@ -74,6 +74,13 @@ def test_every_benchmark_is_in_the_whole_run_and_its_goals_are_those_of_its_figu
     assert {section.module for section in run_all.SECTIONS.values()} == set(smoke.BENCHMARKS)
     goals = {figure.path: (figure.at_most, figure.at_least) for figure in run_all.SECTIONS["press"].figures}
     assert (goals["stock_to_ours"], goals["ours_to_plain"]) == ((None, 25), (1.15, None))
+
+
+def test_no_file_of_the_sample_is_missing_from_its_copies(tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "COPIES", 1)
+    files = [path for path in smoke.SAMPLE.rglob("*") if path.is_file()]
+    assert commands.copy_small_files(tmp_path) == len(files)
+    assert {path.name for path in tmp_path.rglob("*")} >= {path.name for path in files}
 
 
 def run_bench_all(*words: str) -> subprocess.CompletedProcess[str]:
