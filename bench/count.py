@@ -110,8 +110,8 @@ def measure_run(action: str, metric: str, folder: Path) -> dict[str, Any]:
         rows = {}
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    seconds = round(time.perf_counter() - begin, 2)
-    return {"cpu": round(cpu, 2), "seconds": seconds, "peak_mib": after.ru_maxrss // 1024} | rows
+    seconds = round(time.perf_counter() - begin, 4)
+    return {"cpu": round(cpu, 4), "seconds": seconds, "peak_mib": after.ru_maxrss // 1024} | rows
 
 
 def measure_in_subprocess(action: str, metric: str, folder: Path) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def measure_run(way: str, path: Path) -> dict[str, Any]:
     lines = WAYS[way](path)
     took, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"lines": lines, "seconds": round(took, 2), "cpu": round(cpu, 2), "peak_mib": memory_mib("VmHWM") - baseline}
+    return {"lines": lines, "seconds": round(took, 4), "cpu": round(cpu, 4), "peak_mib": memory_mib("VmHWM") - baseline}
 
 
 def memory_mib(field: str) -> int:
