@@ -675,3 +675,6 @@ def test_the_first_file_to_bring_has_the_days_of_the_list(tmp_path):
     assert days is not None
     assert days[1] in first.until
     assert days[1].endswith("31 October 2026"), "the rest of the month, too"
+    assert "Late Shipment Rate" in first.measure
+    assert "violations" not in first.measure.lower(), "orders tell nothing of them"
+    assert "Rating" not in first.measure

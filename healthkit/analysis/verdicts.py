@@ -180,9 +180,11 @@ class MissingEvidence(NamedTuple):
 def newer_orders(verdict: AccountVerdict, begins_on: date, ends_on: date, until: date) -> list[MissingEvidence]:
     """Return the days after a verdict that no order file covers; none for a verdict as of the day asked for, `until`.
 
-    The order files reach from `begins_on` to `ends_on`.
+    The order files reach from `begins_on` to `ends_on`. They tell nothing of measures of the whole account: messages,
+    violations and the rating.
     """
-    metrics = tuple(dict.fromkeys(one.metric for one in verdict.measures if one.is_enforced))
+    of_orders = (one.metric for one in verdict.measures if one.is_enforced and one.channel != WHOLE_ACCOUNT)
+    metrics = tuple(dict.fromkeys(of_orders))
     if verdict.as_of >= until or not metrics:
         return []
     return [MissingEvidence("orders", min(ends_on, verdict.as_of), until, begins_on, ends_on, metrics, "all_orders")]

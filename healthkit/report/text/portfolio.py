@@ -69,11 +69,10 @@ def unjudged_accounts_sentence(account: str, accounts: int, failed: int) -> Sent
     `account` is the first of the `accounts` that cannot be judged; `failed` is the number of failed runs.
 
     >>> "".join(unjudged_accounts_sentence("harbor", 2, 0))
-    'Open harbor: its page says which files are missing, and where to get them. One more account cannot be judged.'
+    'Open harbor: its page says which files are missing, and where to get them. One more cannot be judged.'
     """
-    others = accounts - 1
-    noun = "account" if others == 1 else "accounts"
-    more = f" {capitalise_first(spell_number(others))} more {noun} cannot be judged." if others else ""
+    others = accounts - 1  # No noun: it may be the same account in another marketplace.
+    more = f" {capitalise_first(spell_number(others))} more cannot be judged." if others else ""
     rerun = f" Then run the {spell_number(failed)} failed reports again." if failed > 1 else (
         " Then run the failed report again." if failed else ""
     )  # fmt: skip
