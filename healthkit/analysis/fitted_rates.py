@@ -25,7 +25,7 @@ MAX_FAULT_DELAY = 180
 """Longest delay considered between the clock day of an order and the day its fault is known. [days]"""
 HALF_LIFE_DAYS = 20
 """Days of complete news after which an order has half the weight in the rate of faults. [days]"""
-LEAST_KNOWN = 0.05
+MIN_KNOWN_SHARE = 0.05
 """Least share of a day's orders that is known for the day to count in rates. [share]"""
 POOLED_DELAYS_WEIGHT = 20
 """Weight of the delays of all accounts, as a number of the account's own faults. [faults]"""
@@ -243,7 +243,7 @@ def shown_shares(history: History, delays: np.ndarray) -> np.ndarray:
     """
     age = np.minimum(history.ages, MAX_FAULT_DELAY)
     known = history.known[age]
-    return np.divide(delays.cumsum()[age], known, out=np.zeros(age.size), where=known >= LEAST_KNOWN)
+    return np.divide(delays.cumsum()[age], known, out=np.zeros(age.size), where=known >= MIN_KNOWN_SHARE)
 
 
 def _weekly_excess(

@@ -146,7 +146,7 @@ class Ranking:
         return next((one for one in self.accounts[:1] if _tier(one.harm) < 2), None)
 
     @property
-    def in_danger(self) -> tuple[RankedAccount, ...]:
+    def compared(self) -> tuple[RankedAccount, ...]:
         """The accounts that were compared by their expected harm, or whose harm is unknown."""
         return tuple(one for one in self.accounts if _tier(one.harm) == 0)
 
@@ -311,8 +311,8 @@ def rank_accounts(harms: Iterable[AccountHarm], rates: Rates | None = None) -> R
     mean = sum((value for value, _ in priced), Fraction(0)) / sum(count for _, count in priced) if priced else None
     rows = [_ranked(one, values.get(id(one)), mean if currency else None) for one in found]
     fine = [one for one in rows if _tier(one.harm) == 0 and one.harm.status not in _WATCHED]
-    bar = max((_amount(one) or 0.0 for one in fine), default=0.0)
-    rows.sort(key=lambda one: _sort_key(one, bar))
+    largest_on_target = max((_amount(one) or 0.0 for one in fine), default=0.0)
+    rows.sort(key=lambda one: _sort_key(one, largest_on_target))
     uses_mean = mean is not None and any(one.sales.orders and not one.sales.priced_orders for one in compared)
     return Ranking(
         tuple(RankedAccount(n, *_fields(one)) for n, one in enumerate(rows, 1)), currency if priced else "",
@@ -366,13 +366,13 @@ def _amount(row: RankedAccount) -> float | None:
     return float(row.money) if row.money is not None else row.orders
 
 
-def _sort_key(row: RankedAccount, bar: float) -> tuple[Any, ...]:
-    """Return the key of an account; one of unknown harm stands at `bar`, the largest harm of one on target."""
+def _sort_key(row: RankedAccount, largest_on_target: float) -> tuple[Any, ...]:
+    """Return the key of an account; one of unknown harm stands just before the largest harm of one on target."""
     one = row.harm
     harm: tuple[Any, ...] = (0,)
     if _tier(one) == 0:
         amount = _amount(row)
         is_unknown = amount is None and one.status in _WATCHED
-        harm = (-bar, 0, 0.0) if is_unknown else (-(amount or 0.0), 1, -(row.orders or 0.0))
+        harm = (-largest_on_target, 0, 0.0) if is_unknown else (-(amount or 0.0), 1, -(row.orders or 0.0))
     rest = worst_first_key(one.status, share_used=one.share_used)
     return _tier(one), harm, rest, one.account, one.marketplace

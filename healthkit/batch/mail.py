@@ -166,7 +166,9 @@ def send_mails(folder: Path, mails: Iterable[ReadyMail], settings: MailSettings,
             if session.is_lost:
                 rest.append(mail.account)
             elif not deliveries.is_unchanged(f"{MAILS}/{mail.path.name}"):
-                result.problems.append(mail_text.not_sent_sentence(mail.account, mail_text.CHANGED, mail.path.name))
+                result.problems.append(
+                    mail_text.not_sent_sentence(mail.account, mail_text.FILE_CHANGED, mail.path.name)
+                )
             else:
                 _send_mail(session, deliveries, mail, addresses, settings, result)
         if rest:

@@ -192,8 +192,8 @@ def generate_reports(
         earlier = {account: deliveries.files_of([(account, "")]) for account in problems}
         moved, index_failure = _write_index(folder / "index.html", page)
     notes += [*moved, *_folder_sentences(workspace, month, found)]
-    told = {name for names in earlier.values() for name in names}
-    notes += pages.old_delivery_sentences([name for name in old if name not in told])
+    reported = {name for names in earlier.values() for name in names}
+    notes += pages.old_delivery_sentences([name for name in old if name not in reported])
     package_errors = [no_package_sentence(account, why, earlier[account]) for account, why in problems.items()]
     summaries, first = _summaries(found, {job.owner for job in all_jobs}, model.parse_period(month).last, known_rates)
     page_count, skipped = len(jobs) - _count_finished_runs(failures), len(all_jobs) - len(jobs)

@@ -84,7 +84,7 @@ class Session:
         self.is_lost = True
         login = find_login()
         self._secrets = login or ()
-        with self._telling_why(None):
+        with self._raising_send_error(None):
             server = _connect(self._settings)
             try:
                 if login is not None:
@@ -117,7 +117,7 @@ class Session:
         del message["To"]
         message["To"] = ", ".join(accepted)
         try:
-            with self._telling_why(server):
+            with self._raising_send_error(server):
                 answers = server.send_message(message, to_addrs=accepted)
             self._sent += 1
         except smtplib.SMTPRecipientsRefused as error:
@@ -130,7 +130,7 @@ class Session:
         return refused | {address: _answer(*reason, self._secrets) for address, reason in answers.items()}
 
     @contextlib.contextmanager
-    def _telling_why(self, server: smtplib.SMTP | None) -> Iterator[None]:
+    def _raising_send_error(self, server: smtplib.SMTP | None) -> Iterator[None]:
         """Raise SendError for what goes wrong with the server, or while it is connected (None)."""
         host = self._settings.host
         try:
@@ -163,7 +163,7 @@ class Session:
         return failure
 
 
-class _HandsOver(smtplib.SMTP):
+class _HandoverSMTP(smtplib.SMTP):
     """A connection that knows whether a mail is being handed over, so that a break leaves its outcome unknown."""
 
     is_handed_over = False
@@ -179,7 +179,7 @@ class _HandsOver(smtplib.SMTP):
         return answer
 
 
-class _SecureHandsOver(_HandsOver, smtplib.SMTP_SSL):
+class _HandoverSMTPOverTLS(_HandoverSMTP, smtplib.SMTP_SSL):
     """The same over TLS from the first byte on."""
 
 
@@ -187,8 +187,8 @@ def _connect(settings: MailSettings) -> smtplib.SMTP:
     """Return a connection to the server, secured as the settings say."""
     context = ssl.create_default_context()
     if settings.security == "tls":
-        return _SecureHandsOver(settings.host, settings.port, timeout=TIMEOUT, context=context)
-    server = _HandsOver(settings.host, settings.port, timeout=TIMEOUT)
+        return _HandoverSMTPOverTLS(settings.host, settings.port, timeout=TIMEOUT, context=context)
+    server = _HandoverSMTP(settings.host, settings.port, timeout=TIMEOUT)
     if settings.security == "starttls":
         try:
             server.starttls(context=context)

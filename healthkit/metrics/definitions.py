@@ -91,7 +91,7 @@ def _metric(
 _MakeFrame = Callable[..., Frame]
 
 
-def _made_once(**options: Any) -> Callable[[_MakeFrame], _MakeFrame]:
+def _cached_on_ledger(**options: Any) -> Callable[[_MakeFrame], _MakeFrame]:
     """Return a decorator for functions of a ledger, a basis and texts, whose frame several metrics use.
 
     The frame is made once for a ledger. `options` names the options of the basis that the function reads, with their
@@ -165,7 +165,7 @@ def _unknown_rows(orders: Frame, until_day: str | None = None) -> Frame:
     return _counting_rows(dated.filter(_is_known("clock_day")), "known_on", until_day)
 
 
-@_made_once(include_cancelled=True, orders="any")
+@_cached_on_ledger(include_cancelled=True, orders="any")
 def _placed_orders(ledger: Ledger, basis: Basis, *columns: str) -> Frame:
     """Return the orders whose clock day is known, with `clock_day`, `placed_on`, `gone_on` and some columns.
 
@@ -217,7 +217,7 @@ def _of_whole_account(rows: Frame, row_id: str | nw.Expr, clock_day: str, gone_o
     )
 
 
-@_made_once(include_cancelled=True, orders="any")
+@_cached_on_ledger(include_cancelled=True, orders="any")
 def _count_all_orders(ledger: Ledger, basis: Basis) -> Frame:
     """Return every order as counting from its clock day, until it is cancelled if the rule leaves those out."""
     return _counting_rows(_placed_orders(ledger, basis), "placed_on", "gone_on")
@@ -259,7 +259,7 @@ def _defect_fault_rows(ledger: Ledger, placed: Frame, kind: str) -> Frame:
     return _fault_rows(_join_placed_orders(defects, placed), kind, "known_on", "cleared_on", assumed="assumed")
 
 
-@_made_once(include_cancelled=True, orders="any")
+@_cached_on_ledger(include_cancelled=True, orders="any")
 def _defect_faults_of_all_orders(ledger: Ledger, basis: Basis, kind: str) -> Frame:
     """Return the defects of one kind of all orders as rows of `faults`."""
     return _defect_fault_rows(ledger, _placed_orders(ledger, basis), kind)
@@ -309,7 +309,7 @@ def negative_review_rate(ledger: Ledger, basis: Basis) -> CountedOrders:
     return CountedOrders(counting, _negative_ratings(ledger, basis))
 
 
-@_made_once(include_cancelled=True, orders="any", negative_up_to=2)
+@_cached_on_ledger(include_cancelled=True, orders="any", negative_up_to=2)
 def _negative_ratings(ledger: Ledger, basis: Basis) -> Frame:
     """Return negative ratings as rows of `faults`, each until it is removed or replaced.
 

@@ -31,7 +31,7 @@ from healthkit.schema.events_file import Event
 from healthkit.schema.tables import WHOLE_ACCOUNT, records
 from healthkit.workspace.workspace import Workspace
 
-JUDGED_WITHIN = 30
+MAX_DAYS_WITHOUT_FILES = 30
 """Maximum age of the last day that files tell of at which an account is judged as of that day. [days]"""
 HISTORY_DAYS = 120
 """Number of days that the chart shows by default."""
@@ -271,11 +271,11 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
 def newest_verdicts(workspace: Workspace, as_of: date) -> list[AccountVerdict]:
     """Return the verdict on each account as of the last day, at most `as_of`, that its files tell of.
 
-    An account whose files end more than JUDGED_WITHIN days earlier is judged as of the day itself, on which nothing is
-    known of it.
+    An account whose files end more than MAX_DAYS_WITHOUT_FILES days earlier is judged as of the day itself, on which
+    nothing is known of it.
     """
     verdicts = workspace.verdicts(as_of, at_last_known_day=True)
-    ended = {one[:2] for one in verdicts if (as_of - one.as_of).days > JUDGED_WITHIN}
+    ended = {one[:2] for one in verdicts if (as_of - one.as_of).days > MAX_DAYS_WITHOUT_FILES}
     if not ended:
         return verdicts
     today = workspace.verdicts(as_of, sorted({account for account, _ in ended}))

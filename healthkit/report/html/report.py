@@ -325,19 +325,22 @@ def _chapter_measures(rows: list[Measure]) -> list[Measure]:
 
 def chapter_order_lists(report: MonthlyReport) -> dict[str, str]:
     """Return the CSV file of the orders at fault of each chapter that has any, by the end of its file name."""
-    return {order_lists.order_list_suffix(row): order_lists.order_list_csv(orders) for row, orders in _listed(report)}
+    return {
+        order_lists.order_list_suffix(row): order_lists.order_list_csv(orders)
+        for row, orders in _measures_with_orders(report)
+    }
 
 
 def chapter_order_workbooks(report: MonthlyReport) -> dict[str, bytes]:
     """Return the lists of `chapter_order_lists` as workbooks (XLSX), by the end of their file names."""
     return {
         order_lists.order_list_suffix(row, "xlsx"): order_lists.order_list_xlsx(orders)
-        for row, orders in _listed(report)
+        for row, orders in _measures_with_orders(report)
     }
 
 
 @measures.cached_per_report
-def _listed(report: MonthlyReport) -> list[tuple[Measure, pd.DataFrame]]:
+def _measures_with_orders(report: MonthlyReport) -> list[tuple[Measure, pd.DataFrame]]:
     """Return the measures of the chapters that have orders at fault, each with its list of them."""
     wrong = {row.anchor: row for row in _chapter_measures(measures.measures(report))}
     faults = ((row, measures.measure_faults(report, row)) for row in wrong.values())

@@ -202,7 +202,7 @@ def linked_sentence(account: str, file: str, address: str) -> str:
 
 MAX_ACCOUNTS = 8
 """Accounts that a sentence names; of further ones it gives the number."""
-CHANGED = "its file is missing or was changed since it was written."
+FILE_CHANGED = "its file is missing or was changed since it was written."
 NO_SENDER = (
     "No SMTP server is configured: add mail with from and host to accounts.yaml beside the store, or leave out --send "
     "and send the .eml files with your mail program."

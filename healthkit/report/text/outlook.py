@@ -375,7 +375,7 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
     by = f"{float(abs(step.by) * 100):g}%"
     phrase = {
         "fewer": f"{by} fewer {causes_phrase(step.cause, plural=True)}",
-        "cleared": f"{format_quantity(len(step.orders), noun)} no longer at fault{_named(step.orders)}",
+        "cleared": f"{format_quantity(len(step.orders), noun)} no longer at fault{_first_order_ids(step.orders)}",
         "volume": f"{by} {'fewer' if step.by < 0 else 'more'} {noun}s",
         "stop_selling": f"{step.sku} not sold",
         "target": f"a target of {by}",
@@ -385,7 +385,7 @@ def step_phrase(step: ScenarioStep, noun: str, year: int) -> str:
     return f"{phrase} {days}".strip()
 
 
-def _named(ids: Sequence[str]) -> str:
+def _first_order_ids(ids: Sequence[str]) -> str:
     more = f" and {format_number(len(ids) - MAX_NAMED)} more" if len(ids) > MAX_NAMED else ""
     return f" ({', '.join(ids[:MAX_NAMED])}{more})"
 

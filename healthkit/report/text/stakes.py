@@ -207,10 +207,10 @@ def ranking_basis_sentence(ranking: Ranking) -> str:
     if ranking.mean_price is not None:
         price = format_money(ranking.mean_price, ranking.currency)
         parts.append(f"Where no file states prices, an order counts {price}, the mean of the others.")
-    sales = [one.harm.sales for one in ranking.in_danger]
+    sales = [one.harm.sales for one in ranking.compared]
     if any(0 < one.days < DAYS for one in sales):
         parts.append("Where the files cover fewer of these days, the others count at the same pace.")
-    if any(one.harm.orders_off is None for one in ranking.in_danger):
+    if any(one.harm.orders_off is None for one in ranking.compared):
         parts.append("An account off target or at risk of unknown harm comes before those on target.")
     if ranking.currency and ranking.rates is not None and ranking.rates.days:
         first, last = min(ranking.rates.days.values()), max(ranking.rates.days.values())
