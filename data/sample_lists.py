@@ -36,7 +36,7 @@ def write_surveys(life: Life, folder: Path) -> None:
 
 
 def write_return_requests(life: Life, folder: Path) -> None:
-    """The return requests with what Amazon's file does not tell: the hour, the answer, and whether it was content."""
+    """The return requests with what Amazon's file does not say: the hour, the answer, and whether it was content."""
     header = "return-id,order-id,requested-at,answered-at,decision,in-policy,refused-wrongly,unresolved-on,sku,reason"
     rows = [
         (

@@ -232,7 +232,7 @@ def write_ebay_cancellations(life: Life, folder: Path) -> None:
 
 
 def ebay_answer(story: Story, place: int, order: Order) -> dict[str, Any]:
-    """One cancelled order as getOrder tells of it."""
+    """One cancelled order as getOrder returns it."""
     by_seller = "seller_cancel" in order.troubles
     request = {
         "cancelInitiator": "SELLER" if by_seller else "BUYER",

@@ -5,7 +5,7 @@ told by one writer for each marketplace (`sample_marketplace_files`). What no do
 
 - Walmart's file names no time of shipment, delivery or cancellation, and nothing of refunds and returns;
 - eBay's file lacks cancelled orders (answers of the API hold them) and cases;
-- Etsy's files lack cases and messages; nothing at all tells of reviews;
+- Etsy's files lack cases and messages; nothing at all covers reviews;
 - TikTok Shop's file names neither ship-by nor deliver-by days, Mercado Libre's and Shopify's no ship-by days.
 """
 
@@ -207,7 +207,7 @@ OWN_SHOP_DIGITS = "05"
 
 
 def live_elsewhere(story: Story, number: int) -> Life:
-    """The life of an account, with the ids of its marketplace in all that tells of an order."""
+    """The life of an account, with the ids of its marketplace in all that names an order."""
     life, ids = live(story, number), IDS[story.account]
     live_on(life, number)
     names, orders = dict[str, str](), list[Order]()

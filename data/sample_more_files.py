@@ -269,7 +269,7 @@ def api_order(life: Life, number: int, order: Order) -> dict[str, Any]:
 
 
 def api_buyer(life: Life, number: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the API tells of a buyer, and of the address: made up, and for a reader to leave out."""
+    """What the API says of a buyer, and of the address: made up, and for a reader to leave out."""
     told = made_up_buyer(life.story, number)
     address = {"name": "recipient-name", "addressLine1": "ship-address-1", "city": "ship-city"}
     address |= {"postalCode": "ship-postal-code", "phone": "ship-phone-number"}

@@ -325,7 +325,7 @@ class Request:
 
 @dataclass
 class Secrets:
-    """What only Amazon knows of an account: no file of the seller's tells of it.
+    """What only Amazon knows of an account: no file of the seller's covers it.
 
     `unscanned` parcels are named by order and number; `confirmed_at` is when Amazon took a confirmation in.
     """

@@ -295,7 +295,7 @@ def was_shipped(order, parcels):
 
 
 def by_list(order, about):
-    """From which day on a seller's shipped order without a confirmation counts: of the first list that tells of it."""
+    """From which day on a seller's shipped order without a confirmation counts: of the first list that covers it."""
     if order["channel"] != "seller" or order["status"] == "cancelled" or not was_shipped(order, about["shipments"]):
         return None
     days = [day for day in about["lists"] if day - timedelta(days=60) <= order["ship_by_on"] <= day]
@@ -410,7 +410,7 @@ JUDGES = {
 }
 
 
-# -- orders of which no file tells enough ---------------------------------------------------------------------
+# -- orders of which no file says enough ---------------------------------------------------------------------
 
 
 def unknown(metric, rows, options, clock, as_of):

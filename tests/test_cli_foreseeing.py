@@ -237,7 +237,7 @@ def test_a_measure_that_cannot_be_judged_is_no_all_clear_in_an_outlook(asked):
     shown = asked("outlook").stdout
     line = next(line for line in shown.splitlines() if "Order Defect Rate" in line)
     assert "cannot be judged" in line
-    assert "no file tells of" in line
+    assert "no file covers" in line
     for row in rows_of(asked("outlook", "--format", "csv")):
         if row["status"] in ("incomplete", "short history", "no data"):
             assert row["back_on"] == "", row
@@ -248,12 +248,12 @@ def test_a_measure_that_cannot_be_judged_is_no_all_clear_in_an_outlook(asked):
 def test_one_measure_that_cannot_be_judged_says_so_with_its_reason(asked):
     shown = asked("outlook", "--metric", "order_defect_rate").stdout
     assert "cannot be judged" in shown
-    assert "no file tells of" in shown
+    assert "no file covers" in shown
     assert "stays under" not in shown
     told = json.loads(asked("outlook", "--metric", "order_defect_rate", "--format", "json").stdout)
     assert told["back_on"] is None
     assert told["status"] == "no data"
-    assert "no file tells of" in told["reason"]
+    assert "no file covers" in told["reason"]
     assert not {day["status"] for day in told["days"]} & {"on target", "at risk"}
 
 

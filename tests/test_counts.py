@@ -180,7 +180,7 @@ PARCELS = {
 
 def test_units_are_counted_parcel_by_parcel_and_late_ones_are_added():
     held = counted(rule("unit_on_time_delivery_rate", "deliver_by_on"), **PARCELS)
-    # On time: the parcel of A that does not tell its units, one, and the seven of B.
+    # On time: the parcel of A that does not say its units, one, and the seven of B.
     assert sorted(days(held.exposure, "clock_day", "known_on", "counted")) == [
         ("05-04", "05-04", 1),
         ("05-04", "05-04", 7),
@@ -252,7 +252,7 @@ def test_shipped_orders_that_no_file_confirms_are_unknown_by_their_ship_by_day_o
     assert unknown("late_shipment_rate", "ship_by_on") == [
         ("01-10", "01-10", 1), ("01-11", "01-11", 1), ("01-12", "01-10", 1),
     ]  # fmt: skip
-    # Where every order that is due counts, only those of which no file tells when they are due are unknown.
+    # Where every order that is due counts, only those of which no file says when they are due are unknown.
     held = count_orders(ledger(rows({"orders": BARE})), [rule("late_shipment_rate", "ship_by_on", counts="due")])
     assert days(held.unknown, "clock_day", "counted") == [("01-10", 1), ("01-11", 1)]
 

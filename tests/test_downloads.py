@@ -1,4 +1,4 @@
-"""Which file tells of what, where it is, and how many days of it are missing."""
+"""Which file contains what, where it is, and how many days of it are missing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_kind_of_file_that_a_seller_gets_is_in_the_catalogue_under_its_own
     assert {one.kind for one in catalogue().downloads.values() if one.by_hand} == by_hand
 
 
-def test_the_catalogue_tells_what_the_store_takes_as_evidence():
+def test_the_catalogue_contains_what_the_store_takes_as_evidence():
     """A file that is named for some evidence must count as such once it is imported, and the other way round."""
     proves = {
         kind: set(proofs) & set(EVIDENCE_KINDS)
@@ -63,12 +63,12 @@ def test_the_catalogue_tells_what_the_store_takes_as_evidence():
     }
     assert proves
     for kind, evidence in proves.items():
-        assert evidence <= set(catalogue().downloads[kind].tells), kind
+        assert evidence <= set(catalogue().downloads[kind].contains), kind
     proves["defects"] |= {"refunds", "cases"}
     proves["confirmations"] = proves.get("confirmations", set()) | {"scans"}
     judged = set().union(*proves.values())
     for one in catalogue().downloads.values():
-        fully = {word for word, how in one.tells.items() if how != "in part"}
+        fully = {word for word, how in one.contains.items() if how != "in part"}
         assert fully & judged <= proves.get(one.kind, set()), one.kind
 
 
@@ -119,11 +119,15 @@ SOUND = downloads.CATALOGUE_FILE.read_text(encoding="utf-8")
         ("Orders > Order Reports > All Orders", "Order Reports", "field menu: String should match"),
         ("report_type: GET_SELLER", "report_type: SELLER", "field report_type: String should match"),
         (
-            "tells: {contacts: fully}",
-            "tells: {messages: fully}",
+            "contains: {contacts: fully}",
+            "contains: {messages: fully}",
             "no evidence 'messages'; there are orders, cancellers",
         ),
-        ("tells: {contacts: fully}", "tells: {contacts: mostly}", "field tells.contacts: Input should be 'fully'"),
+        (
+            "contains: {contacts: fully}",
+            "contains: {contacts: mostly}",
+            "field contains.contacts: Input should be 'fully'",
+        ),
         ("only: [UK, DE", "only: [UK, D", "no marketplace 'D'; there are US"),
         ("    title: surveys", "    title: surveys", ""),
         (
@@ -134,7 +138,7 @@ SOUND = downloads.CATALOGUE_FILE.read_text(encoding="utf-8")
         (
             "  contacts: [contacts]\n",
             "  contacts: [surveys]\n",
-            "evidence, contacts: it must list each file that tells it",
+            "evidence, contacts: it must list each file that contains it",
         ),
         ("  contacts: [contacts]\n", "", "evidence: the words must be orders, cancellers"),
         ("evidence:\n", "proofs:\n", "it must hold two mappings, evidence and downloads"),
@@ -184,13 +188,13 @@ def test_files_that_end_too_early_are_named_too():
     # 19 days before and one after are two downloads, or one of all 75 days.
     assert (one.missing, one.ranges, one.days, one.downloads) == ("both", ((FIRST, LAST),), 75, 1)
     assert downloads_text.advice_sentence(one).startswith(
-        "Your files tell of ratings from 3 October 2026 on and until 26 November 2026 only. Download the "
+        "Your files cover ratings from 3 October 2026 on and until 26 November 2026 only. Download the "
     )
     assert "for 75 days, 14 September to 27 November 2026." in downloads_text.advice_sentence(one)
 
 
 def test_a_file_is_asked_for_once_whether_or_not_one_is_on_hand():
-    """Of ship-by days the last are missing, of deliver-by days all: one order report tells of both."""
+    """Of ship-by days the last are missing, of deliver-by days all: one order report covers both."""
     measures = ("late_shipment_rate",)
     on_hand = "promises", FIRST, LAST, FIRST, date(2026, 11, 20), measures, "order_report"
     [one] = recommend_downloads([on_hand, ("delivery_promises", FIRST, LAST, None, None, measures)], "US")
@@ -238,7 +242,7 @@ def test_a_list_of_the_marketplaces_own_days_is_not_named_for_earlier_days():
     [one] = recommend_downloads([("claims", FIRST, LAST, date(2026, 10, 3), LAST, (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.extends, one.days) == ("settlement", "start", False, 19)
     assert downloads_text.advice_sentence(one).startswith(
-        "Your files tell of A-to-z Guarantee claims from 3 October 2026 on only. Download the settlement file ("
+        "Your files cover A-to-z Guarantee claims from 3 October 2026 on only. Download the settlement file ("
     )
     [one] = recommend_downloads([("claims", FIRST, LAST, FIRST, date(2026, 11, 20), (), "list_order_defects")], "US")
     assert (one.kind, one.missing, one.days, one.downloads) == ("list_order_defects", "end", 0, 1)
@@ -263,7 +267,7 @@ def test_what_no_download_holds_is_filled_in_by_hand():
     ]
     [more] = sentences(("contacts", date(2026, 8, 30), LAST, date(2026, 8, 30), date(2026, 11, 20), (), "contacts"))
     assert more.startswith(
-        "Your files tell of buyer messages until 20 November 2026 only. Fill in the buyer messages CSV"
+        "Your files cover buyer messages until 20 November 2026 only. Fill in the buyer messages CSV"
     )
 
 
@@ -280,7 +284,7 @@ def test_files_of_other_marketplaces_are_on_their_own_pages():
 
 def test_evidence_without_any_file_is_named():
     assert sentences(("amazon_figures", FIRST, LAST, None, None, ("order_defect_rate",)), marketplace="ETSY") == [
-        "No file that the kit reads tells of Etsy's own figures in this marketplace. Needed for: Order Defect Rate."
+        "No file that the kit reads covers Etsy's own figures in this marketplace. Needed for: Order Defect Rate."
     ]
 
 

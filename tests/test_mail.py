@@ -86,15 +86,15 @@ EARLY = replace(SUMMARIES[0], as_of=date(2026, 10, 18), period_ends=date(2026, 1
 
 
 def test_files_that_end_early_are_told_in_the_first_lines(package, tmp_path):
-    told = "The files end on 18 October 2026: all figures are as of that day. Days ahead are counted from it too; of"
+    note = "The files end on 18 October 2026: all figures are as of that day. Days ahead are counted from it too"
     message = mail.build_message(package, [EARLY, SUMMARIES[1]], ACCOUNT, SETTINGS, PERIOD)
     text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
-    assert f"Amazon US, as displayed on 18 October 2026\n{told}" in text
+    assert f"Amazon US, as displayed on 18 October 2026\n{note}" in text
     assert "Amazon DE, as displayed on 31 October 2026\nDays ahead are counted from 31 October 2026.\n" in text
     html = message.get_body(("html",)).get_content()
-    assert html.index(told) < html.index("What is wrong")
-    assert summary_text([EARLY]).splitlines()[1].startswith(f"  As of: {told}")
-    assert summary_text([EARLY], html=True).splitlines()[1].startswith(f"<p><b>As of:</b> {told}")
+    assert html.index(note) < html.index("What is wrong")
+    assert summary_text([EARLY]).splitlines()[1].startswith(f"  As of: {note}")
+    assert summary_text([EARLY], html=True).splitlines()[1].startswith(f"<p><b>As of:</b> {note}")
 
 
 STEPS = "1. Appeal <this> claim.\n2. Ship 7 orders.\nAnd 3 more in the whole list."

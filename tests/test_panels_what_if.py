@@ -133,7 +133,7 @@ def test_what_cannot_be_judged_names_no_day_of_return(desk):
         assert "This step changes nothing: 20% more" in panel.finding
         panel.volume.value = 0
     assert tried
-    # One claim fewer, and the measure could not be judged: its files do not tell of everything.
+    # One claim fewer, and the measure could not be judged: its files do not cover everything.
     panel.measure.value = ("order_defect_rate", "seller")
     assert "As it goes on: " in panel.finding
     panel.since.value = None

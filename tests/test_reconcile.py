@@ -232,7 +232,7 @@ def test_the_differences_always_add_up_to_the_distance(seed):
         assert {difference.cause for difference in one.differences} <= set(reconcile.DIFFERENCES)
 
 
-# -- what is not sure, what no file tells, which part differs ---------------------------------------------------
+# -- what is not sure, what no file says, which part differs ---------------------------------------------------
 
 
 def test_where_two_causes_fit_neither_is_sure():
@@ -253,7 +253,7 @@ def test_orders_of_which_no_file_tells_are_not_missing_orders():
     assert (one.ours, one.missing) == ((0, 0), ("promises", "confirmations"))
     assert named(one) == {"no file": ("no file", 141, 4, ())}
     said = reconciliation_text.difference_sentence(*one.differences[0][:3], missing=one.missing)
-    assert "no file of ours tells when they were due to ship" in said
+    assert "none of our files says when they were due to ship" in said
     assert "lack" not in said
 
 

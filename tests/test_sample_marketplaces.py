@@ -362,7 +362,7 @@ def test_the_index_shows_them_and_a_page_names_what_no_file_tells(imported, tmp_
     assert all(title in index for title in ("Walmart US", "eBay", "second-spin-audio", "cedar-and-copper"))
     page = (made.index.parent / "cedar-and-copper_walmart_us.html").read_text("utf-8")
     assert "off target at 85.9%" in page
-    assert "No file tells of negative feedback" in page
+    assert "No file covers negative feedback" in page
 
 
 def test_no_account_has_the_name_of_another():

@@ -165,7 +165,7 @@ def test_a_repair_that_breaks_off_is_done_by_the_next(step, three_files, monkeyp
         patch.setattr(os, "replace", broken)
         with pytest.raises(KeyboardInterrupt):
             repair(store)
-    is_done = step == 5  # All but the entry that tells of the repair.
+    is_done = step == 5  # All but the entry that records the repair.
     assert bool(check(store).damages) != is_done
     with pytest.raises(StoreError, match="is damaged") if not is_done else contextlib.nullcontext():
         orders(store)

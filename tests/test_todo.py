@@ -533,11 +533,11 @@ def test_an_account_whose_files_end_earlier_is_told_which_file_to_bring(run, sam
     rows = json.loads(answer.output)
     assert {row["kind"] for row in rows} == {"file"}
     assert rows[0]["action"] == "Download the all-orders file and import it"
-    assert all(row["orders"] == [] and row["brings"].startswith("it tells of") for row in rows)
+    assert all(row["orders"] == [] and row["brings"].startswith("it contains") for row in rows)
 
 
 def test_a_list_of_files_that_end_early_leads_with_newer_orders(run, sample_store):
-    """As of 20 November, 19 days after the last day that the files tell of; the page of a month says so, too."""
+    """As of 20 November, 19 days after the last day that the files cover; the page of a month says so, too."""
     answer = asked(run, sample_store, "--as-of", "2026-11-20", "--account", LANTERN, "--format", "json")
     rows = json.loads(answer.output)
     assert rows[0]["action"] == "Download the all-orders file and import it"
@@ -670,7 +670,7 @@ def test_the_first_file_to_bring_has_the_days_of_the_list(tmp_path):
     workspace = client.imported(tmp_path, all_orders_dot_txt=client.all_orders(orders))
     report = open_report(workspace, "acme", "2026-10")
     lines = dict(verdict_lines(report))
-    first, days = todo_block.first_row(report), re.search(r" for (.*): it tells", lines["What to do first"])
+    first, days = todo_block.first_row(report), re.search(r" for (.*): it contains", lines["What to do first"])
     assert first.kind == "file"
     assert days is not None
     assert days[1] in first.until

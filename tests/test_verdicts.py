@@ -190,7 +190,7 @@ def test_no_file_that_tells_is_not_no_orders(alone, orders):
     assert [need.evidence for need in held.reason.required_evidence] == ["promises", "confirmations"]
     told = reasons.unjudged_reason(held.reason, "order", first, last, AS_OF.year)
     assert (
-        told == f"{held.reason.orders_in_window} orders, but no file tells when they were due to ship "
+        told == f"{held.reason.orders_in_window} orders, but no file says when they were due to ship "
         "and when they were confirmed"
     )
 
@@ -295,7 +295,7 @@ def test_check_exits_three_where_nothing_is_known_to_be_wrong_and_not_all_is_kno
     shown = run(alone, "check", "--month", "2026-11")
     assert shown.exit_code == 3
     assert "cannot be judged  acme (US): Late Shipment Rate over 30 days" in shown.stdout
-    assert "not covered  acme (US): no file tells of" in shown.stdout
+    assert "not covered  acme (US): no file covers" in shown.stdout
     assert "on target" not in shown.stdout.replace("on target only if", "")
 
 
@@ -313,7 +313,9 @@ def test_an_account_with_only_amazon_fulfilled_orders_is_not_passed_over(tmp_pat
 def test_standing_tells_of_unjudged_measures_beside_those_off_target(first_day):
     shown = run(first_day, "standing", "--as-of", "2026-11-29").stdout
     assert "Order Defect Rate over 60 days" in shown
-    assert "measures cannot be judged; `doctor --account acme` says which files would tell" in " ".join(shown.split())
+    assert "measures cannot be judged; `doctor --account acme` lists the files that are missing" in " ".join(
+        shown.split()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -336,7 +338,7 @@ def test_a_table_names_the_marketplace_of_an_account_that_has_several(command, t
 def test_the_page_counts_unjudged_measures_once_and_names_them_first(two_marketplaces):
     report = model.open_report(two_marketplaces, "acme", "2026-11", "US")
     assert "Six measures cannot be judged; one is on target" in words(scorecard(report).html)
-    assert "Six measures cannot be judged; eight files would tell more" in words(files_to_download(report).html)
+    assert "Six measures cannot be judged; eight files would show more" in words(files_to_download(report).html)
     *_, (_, first_step) = [line for line in verdict_lines(report) if line[0] == "What to do first"]
     assert first_step.startswith(
         "Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 13 September"
@@ -397,7 +399,7 @@ def test_the_page_leads_with_amazons_figures_and_is_as_of_the_last_day_known(fir
     held = model.open_report(first_day, "acme", "2026-11")
     assert (held.as_of, held.month_end) == (AS_OF, date(2026, 11, 30))
     told = words(verdict(held).html)
-    assert "20 November 2026 , the last day that the files tell of" in told
+    assert "20 November 2026 , the last day that the files cover" in told
     assert "is off target at 1.58% (limit 1%) by Amazon’s own figure of 20 November" in told
     assert "Pre-fulfilment Cancellation Rate is at 2.9% (limit 2.5%) by Amazon’s own figure of 20 November" in told
     assert "cannot be judged" in told

@@ -231,7 +231,7 @@ def test_a_rating_that_nobody_reported_still_shows_its_target(account: MonthlyRe
 def test_a_measure_of_which_no_file_tells_is_a_line_and_not_a_row(account: MonthlyReport) -> None:
     told = words(scorecard(account).html)
     assert "Service dissatisfaction" not in told
-    assert "No file tells of service dissatisfaction (a file of buyer surveys would)." in told
+    assert "No file covers service dissatisfaction (a file of buyer surveys would)." in told
 
 
 def test_the_title_counts_judged_measures_only(account: MonthlyReport) -> None:

@@ -161,7 +161,7 @@ class AccountView:
         """Return the orders at fault on the day of a row, or on any day from `since` until then.
 
         One row an order: see `scores.orders_at_fault`. With `details`, also sku?, product?, carrier?, country? and
-        state? (where it was sent), as far as the files tell them: see `order_details.add_details`.
+        state? (where it was sent), as far as the files contain them: see `order_details.add_details`.
         """
         orders = scores.orders_at_fault(self.counts, row, self.policy, hindsight=hindsight, since=since)
         return self.add_order_details(orders) if details else orders

@@ -7,7 +7,7 @@ event. The window is the measure's own, but at least four weeks.
 Defects are learnt late, so the newest orders look better than they are. Every order is therefore judged at the same
 age: as it stood `known_within` days after its clock day; orders that are younger are left out, before and after alike.
 That age is chosen from the delays that the forecasts fit (see `fitted_rates`), never from what came out: at least half
-of the faults are known by then, and the two groups then tell the most.
+of the faults are known by then, and the two groups then show the difference best.
 
 The chance is that of Fisher's exact test, two-sided, with the mid-p correction (Lancaster 1961): how often two groups
 of these sizes, drawn from the same orders, differ at least as much. Faults come in clusters, so both groups are first
@@ -191,7 +191,7 @@ def _compare(orders: MeasureOrders, day: date, notes: str, previous: date, follo
     effect = EventEffect(
         orders.account, orders.marketplace, day, notes, orders.metric, orders.channel, orders.window,
         orders.side, orders.target,
-        # Whether more orders since the event will count is what tells "too early" from "too few".
+        # Whether more orders since the event will count is what distinguishes "too early" from "too few".
         "too early" if last < end - timedelta(days=1) else "too few", before, after, age, float(delays[age]),
     )  # fmt: skip
     if min((side.last_day - side.first_day).days + 1 for side in (before, after)) < MIN_DAYS:
@@ -242,7 +242,7 @@ class _CountsByAge:
         return int(self.counted[rows, age].sum()), int(self.at_fault[rows, age].sum())
 
     def best_age(self, day: date, delays: np.ndarray) -> int:
-        """Return the age at which the orders before and after a day tell the most about a difference of their rates.
+        """Return the age at which the orders before and after a day show most about a difference of their rates.
 
         `delays` is the share of faults known by each age. The precision of a difference grows with the faults that are
         known and with the harmonic mean of the numbers of orders; both are known without looking at the rates.

@@ -1,4 +1,4 @@
-"""What the files tell of single orders: SKU, product, carrier, and the country and state that they were sent to.
+"""What the files say about single orders: SKU, product, carrier, and the country and state that they were sent to.
 
 Nothing else of an address is stored, and nothing of a person.
 """
@@ -13,7 +13,7 @@ import pandas as pd
 from healthkit.schema.tables import Frame, Ledger, collect_to_pandas
 
 DETAIL_COLUMNS = ("sku", "product", "carrier", "country", "state")
-"""The columns that `add_details` adds; each is null where no file tells it."""
+"""The columns that `add_details` adds; each is null where no file has it."""
 
 
 def add_details(orders: pd.DataFrame, ledger: Ledger, account: str, marketplace: str) -> pd.DataFrame:

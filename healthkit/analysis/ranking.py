@@ -79,7 +79,7 @@ class AccountHarm:
 
     @property
     def pace(self) -> Fraction | None:
-        """By how much what the files tell of is multiplied for 30 days; None if they cover none of these days."""
+        """By how much what the files cover is multiplied for 30 days; None if they cover none of these days."""
         return Fraction(DAYS, self.sales.days) if self.sales.days else None
 
     @property

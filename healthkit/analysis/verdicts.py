@@ -180,7 +180,7 @@ class MissingEvidence(NamedTuple):
 def newer_orders(verdict: AccountVerdict, begins_on: date, ends_on: date, until: date) -> list[MissingEvidence]:
     """Return the days after a verdict that no order file covers; none for a verdict as of the day asked for, `until`.
 
-    The order files reach from `begins_on` to `ends_on`. They tell nothing of measures of the whole account: messages,
+    The order files reach from `begins_on` to `ends_on`. They say nothing about measures of the whole account: messages,
     violations and the rating.
     """
     of_orders = (one.metric for one in verdict.measures if one.is_enforced and one.channel != WHOLE_ACCOUNT)

@@ -33,7 +33,7 @@ class DeliveriesError(BatchError):
 
 
 class MadeFrom(NamedTuple):
-    """What a file was made from: the digest of the pages that it tells of, and the digest of all its inputs."""
+    """What a file was made from: the digest of the pages that it is about, and the digest of all its inputs."""
 
     pages: str
     inputs: str
@@ -154,7 +154,7 @@ def open_deliveries(folder: Path) -> Iterator[Deliveries]:
 
 
 def digests_of_pages(folder: Path) -> dict[tuple[str, str], str]:
-    """Return digests of what the manifests of a folder name, by what the files for clients tell of (see `_subject`).
+    """Return digests of what the manifests of a folder name, by what the files for clients are about (see `_subject`).
 
     That of an account is of the files of all its pages that may be sent; that of a page is of its figures.
     """
@@ -175,12 +175,12 @@ def digest_of_texts(texts: Iterable[str]) -> str:
 
 
 def _subjects(account: str, marketplace: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return what files for clients of an account and marketplace tell of: all its pages, and this one."""
+    """Return what files for clients of an account and marketplace are about: all its pages, and this one."""
     return (PACKAGES, output_files.account_stem(account)), (SUMMARIES, output_files.page_stem(account, marketplace))
 
 
 def _subject(name: str) -> tuple[str, str]:
-    """Return what a file for clients tells of: all pages of an account, or (a summary) one page.
+    """Return what a file for clients is about: all pages of an account, or (a summary) one page.
 
     >>> _subject("mail/harbor.eml"), _subject("links/4f1c/harbor.zip"), _subject("summaries/harbor_us.txt")
     (('packages', 'harbor'), ('packages', 'harbor'), ('summaries', 'harbor_us'))

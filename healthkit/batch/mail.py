@@ -47,7 +47,7 @@ class ReadyMail:
 
 @dataclass(frozen=True)
 class MailResult:
-    """Mails that were written and sent: `problems` are told as errors, `notes` and `sent` as they are."""
+    """Mails that were written and sent: `problems` are reported as errors, `notes` and `sent` as they are."""
 
     written: list[ReadyMail]
     sent: list[str]
@@ -195,7 +195,7 @@ def _send_mail(
     settings: MailSettings,
     result: MailResult,
 ) -> None:
-    """Send a mail, record it and add what is to be told to the result."""
+    """Send a mail, record it and add what is to be reported to the result."""
     message = email.message_from_bytes(mail.path.read_bytes(), EmailMessage, policy=policy.SMTP)
     del message["X-Unsent"]
     now = datetime.now(UTC)

@@ -260,7 +260,7 @@ def _replace_files(
     """Write files and then the manifest `content`; delete the files of `stale` that are not written.
 
     All files are first written under temporary names. Between the first and the last rename the manifest names both
-    the old and the new files, so that after a kill the next run can tell them from a user's files.
+    the old and the new files, so that after a kill the next run can distinguish them from a user's files.
     """
     path = folder / f"{stem}{MANIFEST_SUFFIX}"
     earlier = _load_or_none(folder, stem)

@@ -53,7 +53,7 @@ CURE_BY_STATUS = {
     "killed": "Give it more --memory or run fewer at once with --jobs, and run this account again.",
     "exited early": "Look at its notebook beside the index: it ended before its last cell.",
 }
-"""Sentence that tells the user what to do, by the status of the notebook."""
+"""Sentence on what the user can do, by the status of the notebook."""
 INDEX_CURE = "index.html, if it exists, is of an earlier run. Free disk space or give permission, and run it again."
 
 

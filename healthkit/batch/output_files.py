@@ -71,7 +71,7 @@ def account_stem(account: str) -> str:
 
 
 def _name_with_digest(plain: str, identity: str) -> str:
-    """Return a name as far as it is safe, with a digest that tells it from all others."""
+    """Return a name as far as it is safe, with a digest that makes it unique."""
     safe = re.sub(r"[^a-z0-9_-]+", "-", plain.lower()).strip("-")[: MAX_STEM_LENGTH - 17]
     return f"{safe}_{sha256_hex(identity.encode('utf-8', 'surrogatepass'))[:16]}"
 
@@ -148,7 +148,7 @@ def is_signed(path: Path) -> bool:
 def rename_to_backup(path: Path) -> list[str]:
     """Rename a file or folder to NAME.bak-N, with the first free N, if it exists.
 
-    Return a sentence that tells the user about it.
+    Return a sentence about it for the user.
     """
     if not os.path.lexists(path):
         return []

@@ -47,7 +47,7 @@ def read_clients(given: Path | None, store_folder: Any) -> Clients:
 
 
 def check_server(clients: Clients) -> None:
-    """Log in at the SMTP server, so that a wrong password is told before any report is made.
+    """Log in at the SMTP server, so that a wrong password is reported before any report is made.
 
     Exits with an error if the accounts file names no server; raises SendError if it cannot be used.
     """

@@ -55,7 +55,7 @@ def import_(
     ] = False,
     data: DataOption = None,
 ) -> None:
-    """Import raw reports into the store. The header tells the kind of a file; importing it twice adds nothing."""
+    """Import raw reports into the store. The header identifies the kind of a file; importing it twice adds nothing."""
     folder = data or hk.workspace.USER_STORE
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TransferSpeedColumn(),

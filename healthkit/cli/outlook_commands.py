@@ -329,7 +329,7 @@ def what_if(
         result = view.what_if(row, steps, new_orders=new_orders)
         reason = _unjudged_reason(workspace, row)
         is_judged = {result.before["status"], result.after["status"]}.isdisjoint(hk.verdicts.UNJUDGED_STATUSES)
-        # What cannot be judged is not foreseen, but one future tells which steps change nothing.
+        # A measure that cannot be judged has no forecast, but one simulated future shows which steps change nothing.
         draws = hk.model.SIMULATION_DRAWS if is_judged else 1
         forecast = view.forecast_scenarios(row, [result.edits], draws=draws, bands=False)[0]
         likely = _scenario_phrases(view, row, steps, result, forecast) if is_judged else ["", ""]

@@ -78,7 +78,7 @@ def _check_sentences(store: hk.store.Store, check_result: hk.store.CheckResult) 
         yield (
             f"{things(check_result.files_without_row_counts, 'raw file')} came from an older healthkit, which did "
             "not say how many rows they "
-            "hold: whether all are there cannot be told. Import them into a new store to know."
+            "hold: whether all are there cannot be known. Import them into a new store to know."
         )
     if check_result.unnamed_data_files:
         files = things(check_result.unnamed_data_files, "file")
@@ -192,7 +192,7 @@ def _removal_lines(store: hk.store.Store, removal: hk.store.Removal, purge: bool
     yield from _first_lines(f"{one}, removed before" for one in removal.already_removed)
     days = f", {removal.first_day} to {removal.last_day}" if removal.first_day else ""
     stay = (
-        f" ({removal.orders_in_other_files:,} of them stay: other files tell of them too)"
+        f" ({removal.orders_in_other_files:,} of them stay: other files cover them too)"
         if removal.orders_in_other_files
         else ""
     )

@@ -55,7 +55,7 @@ class DownloadsError(ValueError):
 class Download(BaseModel):
     """One kind of file: which evidence it contains and how a seller gets it.
 
-    `tells` states the coverage of each kind of evidence in the file. `most_days` is the most days of one download,
+    `contains` states the coverage of each kind of evidence in the file. `most_days` is the most days of one download,
     `every` how often to download it [days]. For a `snapshot` the marketplace chooses the days. A file `by_hand` is not
     downloaded; the seller fills it in. `only` lists the marketplaces that have the file; empty means all of Amazon's,
     or all for a file by hand. `site` is the name of the pages that `menu` is of, `api` that of the interface.
@@ -74,7 +74,7 @@ class Download(BaseModel):
     site: Annotated[str, Field(min_length=1)] = "Seller Central"
     api: Annotated[str, Field(min_length=1)] = "Selling Partner API"
     only: tuple[str, ...] = ()
-    tells: dict[str, Coverage]
+    contains: dict[str, Coverage]
     note: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
     sure: Literal["A", "R", "T", "I"]
@@ -85,7 +85,7 @@ class Download(BaseModel):
         if self.by_hand and (self.menu or self.report_type or self.most_days or self.snapshot):
             raise ValueError("a file by hand has no menu, report_type, most_days or snapshot")
         for noun, names, known in (
-            ("evidence", self.tells, EVIDENCE_KINDS),
+            ("evidence", self.contains, EVIDENCE_KINDS),
             ("marketplace", self.only, MARKETPLACES),
         ):
             unknown = [name for name in names if name not in known]
@@ -246,7 +246,7 @@ def _recommend_file(kind: str, needs: list[EvidenceNeed], marketplace: str) -> D
             "", "", "", "", evidence, measures, missing, ranges, days, 0, None, have_first, have_last, False, False,
             False, "fully", "", "", marketplace=marketplace,
         )  # fmt: skip
-    coverage = max((download.tells[word] for word in evidence), key=_COVERAGES.index)
+    coverage = max((download.contains[word] for word in evidence), key=_COVERAGES.index)
     extends = (
         missing != "all" and (missing != "both" or ranges != whole) and all(one.have_kind == kind for one in needs)
     )
@@ -272,7 +272,7 @@ def _combine_missing(all_missing: Iterable[MissingPart | None]) -> MissingPart:
 def _find_full_alternative(kind: str, evidence: tuple[str, ...], marketplace: str) -> str:
     """Return the title of another file that contains all of the evidence, or ""."""
     others = [one for one in downloads_for(evidence[0], marketplace) if one.kind != kind]
-    return next((one.title for one in others if all(one.tells.get(word) == "fully" for word in evidence)), "")
+    return next((one.title for one in others if all(one.contains.get(word) == "fully" for word in evidence)), "")
 
 
 def _day_count(first: date, last: date) -> int:
@@ -333,10 +333,12 @@ def load_catalogue(path: Path) -> Catalogue:
     if list(kinds_by_word) != list(EVIDENCE_KINDS):
         raise DownloadsError(f"{path.name}, evidence: the words must be {', '.join(EVIDENCE_KINDS)}, in this order.")
     for word, kinds in kinds_by_word.items():
-        wrong = sorted({one.kind for one in downloads.values() if word in one.tells} ^ set(kinds))
+        wrong = sorted({one.kind for one in downloads.values() if word in one.contains} ^ set(kinds))
         if wrong or len(set(kinds)) < len(kinds):
             names = ", ".join(wrong or kinds)
-            raise DownloadsError(f"{path.name}, evidence, {word}: it must list each file that tells it once ({names}).")
+            raise DownloadsError(
+                f"{path.name}, evidence, {word}: it must list each file that contains it once ({names})."
+            )
     evidence = {word: tuple(downloads[kind] for kind in kinds) for word, kinds in kinds_by_word.items()}
     return Catalogue(downloads, evidence)
 

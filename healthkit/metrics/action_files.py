@@ -164,7 +164,7 @@ class ActionCatalogue(_ActionModel):
 
 
 def load_actions(marketplace: str, folder: Path = ACTION_FOLDER) -> ActionCatalogue:
-    """Return the actions for a marketplace (by its code); none for a company of which no file tells.
+    """Return the actions for a marketplace (by its code); none for a company that no file names.
 
     Raises ActionError for an invalid file.
 

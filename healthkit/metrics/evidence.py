@@ -104,7 +104,7 @@ class FileCoverage(NamedTuple):
         return max(0, days - missing)
 
     def days_covered(self, rule: Rule, as_of: date) -> tuple[date, date]:
-        """Return the first and the last day, at most `as_of`, of which the imported files tell what a rule needs.
+        """Return the first and the last day, at most `as_of`, for which the imported files contain what a rule needs.
 
         Evidence that was not imported at all is not looked at.
         """

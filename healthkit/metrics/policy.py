@@ -215,7 +215,7 @@ JUDGED_STATUSES = ("off target", "at risk", "on target")
 UNJUDGED_STATUSES = ("cannot be judged", "short history", "incomplete", "no data")
 """The statuses of a measure that has a target and cannot be judged because files are missing."""
 UNKNOWN_STATUSES = ("cannot be judged", "short history", "incomplete")
-"""The statuses of a measure with orders of which the imported files do not tell enough to judge it."""
+"""The statuses of a measure with orders of which the imported files do not say enough to judge it."""
 
 
 def worst_first_key(status: str, is_advisory: bool = False, share_used: float | None = None) -> tuple[int, bool, float]:
@@ -344,7 +344,7 @@ class Rule(_RuleModel):
     longer window for small sellers. `judged_on`: the day of the month on which the marketplace judges; on other days
     the rate is a forecast. `points`: how a rating is estimated. `stages`: what follows when a measure stays off target,
     as far as the source says. `at_stake`: what its consequence takes from sale; empty where it is another consequence,
-    or names nothing that files tell apart. `note`: what a seller should know beside the rule; it is shown with it.
+    or names nothing that files distinguish. `note`: what a seller should know beside the rule; it is shown with it.
     """
 
     policy: str
@@ -463,7 +463,7 @@ class EndedRule(NamedTuple):
     """The end of a metric's rules (row `rule: null`): from `since` on, nothing is required in these channels.
 
     `source` is the source that says so. With `not_computed` (row `rule: not computed`) something is required, but no
-    file tells what it takes to compute it.
+    file contains what it takes to compute it.
     """
 
     metric: str

@@ -51,7 +51,7 @@ def rank_accounts(
     """Return RANKS, the table of all accounts and measures, in the order in which to open the accounts.
 
     It has one row for each account, marketplace, metric and channel, for the window with the worst status, as of the
-    last day, at most `as_of`, that the files of the account tell of (see `where_i_stand_model.newest_verdicts`). If the
+    last day, at most `as_of`, that the files of the account cover (see `where_i_stand_model.newest_verdicts`). If the
     marketplace's own figure is worse, its counts and status replace ours. Columns are those of SCORES and
 
     - `used`: share of what the target allows that is used up; 1 is the limit

@@ -174,7 +174,7 @@ def answer_what_if(
     if is_judged:
         likely = outlook_text.likely_return_phrase(_simulate(workspace, question), best.calendar_before, year)
     if steps:
-        # What cannot be judged is not foreseen, but one future tells which steps change nothing.
+        # A measure that cannot be judged has no forecast, but one simulated future shows which steps change nothing.
         draws = SIMULATION_DRAWS if is_judged else 1
         forecast = view.forecast_scenarios(
             score, [best.edits], draws=draws, bands=False, calendar=best.calendar_before

@@ -32,7 +32,7 @@ from healthkit.schema.tables import WHOLE_ACCOUNT, records
 from healthkit.workspace.workspace import Workspace
 
 MAX_DAYS_WITHOUT_FILES = 30
-"""Maximum age of the last day that files tell of at which an account is judged as of that day. [days]"""
+"""Maximum age of the last day that files cover at which an account is judged as of that day. [days]"""
 HISTORY_DAYS = 120
 """Number of days that the chart shows by default."""
 MAX_WINDOW = 365
@@ -182,7 +182,7 @@ def list_accounts(workspace: Workspace) -> list[tuple[str, str]]:
 def last_day(workspace: Workspace, account: str = "") -> date:
     """Return the day of the newest page, of the given account or of all accounts.
 
-    It is the last day of which the files or the marketplace's figures tell, at most the end of the month of the last
+    It is the last day that the files or the marketplace's figures cover, at most the end of the month of the last
     order. Raises StoreError for an account that is not in the store, QuestionError if there are no orders.
     """
     if account:
@@ -192,7 +192,7 @@ def last_day(workspace: Workspace, account: str = "") -> date:
     if rows.empty:
         raise QuestionError("The store contains no orders. Import some: python -m healthkit import FOLDER.")
     reported = add_report_days(records(workspace.reported(date.max, [account] if account else None)))
-    # Orders of a month are often updated in the first days of the next, of which no order tells yet.
+    # Orders of a month are often updated in the first days of the next, which no order covers yet.
     ends = [
         min(heard_on.date(), last_day_of_month(f"{ends_on:%Y-%m}"))
         for ends_on, heard_on in rows[["ends_on", "heard_on"]].itertuples(index=False, name=None)
@@ -241,7 +241,7 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
     """Return a question about the measure with the worst status, of the given account or of the first in the ranking.
 
     `as_of` defaults to the day of the newest page (see `last_day`). Without an account it is the one with the largest
-    expected harm, as of the last day, at most `as_of`, that its files tell of, as in the index and in `check`; of more
+    expected harm, as of the last day, at most `as_of`, that its files cover, as in the index and in `check`; of more
     than MAX_SIMULATED_AT_START accounts it is the one furthest past a limit. Raises StoreError for an account that is
     not in the store, QuestionError for an invalid day or if no account has orders on it, AccountMarketplaceError for a
     marketplace that is not one of the account's.
@@ -260,7 +260,7 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
     found = [measures_of_account for measures_of_account in rates if measures_of_account]
     if not found:
         no_rules = reasons.unjudged_stores_sentence(workspace.unjudged_stores([account] if account else None))
-        hint = no_rules or f"The files tell of days until {last_day(workspace)}."
+        hint = no_rules or f"The files cover days until {last_day(workspace)}."
         judged = " that a policy judges" if no_rules else ""
         raise QuestionError(f"No account has orders by {figures.format_day(day, 0)}{judged}. {hint}")
     candidates = [one for measures_of_account in found for one in measures_of_account] if account else found[0]
@@ -269,7 +269,7 @@ def first_question(workspace: Workspace, account: str = "", as_of: str | date = 
 
 
 def newest_verdicts(workspace: Workspace, as_of: date) -> list[AccountVerdict]:
-    """Return the verdict on each account as of the last day, at most `as_of`, that its files tell of.
+    """Return the verdict on each account as of the last day, at most `as_of`, that its files cover.
 
     An account whose files end more than MAX_DAYS_WITHOUT_FILES days earlier is judged as of the day itself, on which
     nothing is known of it.

@@ -435,7 +435,7 @@ Orders of which no file states a price stand in rows without a currency, with an
 """
 COVERAGE = Table(
     "coverage",
-    "from which day to which the files hold the orders of one account and marketplace, and till when they tell of them",
+    "from which day to which the files hold the orders of one account and marketplace, and until when they cover them",
     _parse_columns("""
         account      text
         marketplace  text
@@ -636,7 +636,7 @@ SINGLE_MARKETPLACE_KINDS = (
 )  # fmt: skip
 """Kinds of files that are made for a single marketplace.
 
-If an account sells in several marketplaces, a file of these kinds without rows does not tell which one it is for. Other
+If an account sells in several marketplaces, a file of these kinds without rows does not say which one it is for. Other
 files without rows count for all marketplaces.
 """
 

@@ -38,7 +38,7 @@ _TABLES_WITH_ORDER_IDS = (
     tables.CONTACTS,
     tables.RETURNS,
 )
-"""The tables whose order ids tell which account an order belongs to."""
+"""The tables whose order ids show which account an order belongs to."""
 _ID_COLUMNS = ("account", "marketplace", "order_id")
 _ID_SCHEMA = pa.schema([("place", pa.int64()), *((name, pa.string()) for name in _ID_COLUMNS)])
 

@@ -41,7 +41,7 @@ _EVIDENCE_COLUMNS = (
     ("business hours told", "shipments", "in_business_hours is not null", "delivered_on"),
 )
 """Evidence in single orders and parcels: its kind, the table, the condition, and the column with its day."""
-_DEFECTS_TOLD_SQL = "('refund', 'refunds told'), ('not_received', 'not received told'), ('case', 'cases told')"
+_DEFECT_EVIDENCE_SQL = "('refund', 'refunds told'), ('not_received', 'not received told'), ('case', 'cases told')"
 """Kinds of defects that a file without any does not deny, each with the evidence that a row of it is."""
 _DAY_COLUMN_BY_TABLE = {
     "feedback": "received_on",
@@ -132,7 +132,7 @@ _EVIDENCE_DAYS_SQL = f"""
                    union select with_rows.account, with_rows.marketplace, report, kind
                          from with_rows join reports using (report)
                    union select account, marketplace, report, evidence
-                         from raw_defects join (values {_DEFECTS_TOLD_SQL}) told(kind, evidence) using (kind)
+                         from raw_defects join (values {_DEFECT_EVIDENCE_SQL}) told(kind, evidence) using (kind)
                    union select account, marketplace, report, 'refunds told' from raw_postings where kind = 'refund'),
          lists as (select report, max(as_of) as list_on from raw_account_states where kind = 'list' group by report),
          rows as ({_DATED_ROWS_SQL}),

@@ -1,6 +1,6 @@
 """Check a store for damage, repair it, compact it, and list its versions.
 
-REPORTS states how many rows of each table every raw file has. Compared with the rows that can be read, this tells which
+REPORTS states how many rows of each table every raw file has. Compared with the rows that can be read, this shows which
 raw files must be imported again, whatever happened to data files and logs.
 """
 

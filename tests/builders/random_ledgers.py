@@ -141,7 +141,7 @@ def more_of(rng, rows, orders):
 
 
 def random_list(rng, account):
-    """A list of defects; of late shipments it tells of orders due by its day and in the 60 days before."""
+    """A list of defects; of late shipments it contains orders due by its day and in the 60 days before."""
     name = rng.choice(["list_late_shipments", "list_late_shipments", "list_cancellations"])
     return {
         "account": account, "marketplace": "US", "kind": "list", "name": name, "state": None, "count": 0,

@@ -217,7 +217,7 @@ class CallScheduler:
         self._resume(pending.steps, answer)
 
     def _retry_or_throw(self, pending: _PendingCall, error: ApiError, now: float) -> None:
-        """Try a failed call again later, or tell its job."""
+        """Try a failed call again later, or report the failure to its job."""
         is_throttled = error.status == 429
         pending.throttled += is_throttled
         pending.failures += not is_throttled

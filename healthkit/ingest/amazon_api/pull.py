@@ -88,7 +88,7 @@ class AccountResult:
     _notes: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def add_note(self, request: PlannedRequest, note: str) -> None:
-        """Add a note on a document. Notes that differ only in their numbers are told once."""
+        """Add a note on a document. Notes that differ only in their numbers are reported once."""
         key = f"{request.kind.name} {_NUMBER.sub('#', note)}"
         first, count = self._notes.get(key, (f"{failures.describe_request(request)}: {note}", 0))
         self._notes[key] = first, count + 1

@@ -541,7 +541,7 @@ def _notes(api_orders: ApiOrders) -> list[str]:
     if parcels:
         notes.append(
             f"{len(parcels):,} parcels: the time at which each was created stands for that of its confirmation, "
-            "which the Orders API does not tell."
+            "which the Orders API does not say."
         )
     if any(parcel["scanned"] is not None for parcel in parcels):
         notes.append("Parcels past pending with a tracking number stand for parcels that a carrier scanned.")

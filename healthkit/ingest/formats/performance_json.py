@@ -228,7 +228,7 @@ def _read_rate(reported: ReportedFigures, marketplace: str, channel: str, rate: 
 
 
 def _read_covered_days(reported: ReportedFigures, block: JsonObject) -> tuple[date, date] | None:
-    """Return the days that a figure covers; they also tell how new the file is."""
+    """Return the days that a figure covers; they also show how new the file is."""
     first, last = _read_range_day(block, "reportingDateFrom"), _read_range_day(block, "reportingDateTo")
     if last is not None:
         reported.days.append(last)

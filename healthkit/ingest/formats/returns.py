@@ -173,7 +173,7 @@ def _merge_returns(lines: pa.Table) -> Columns:
     waits, refused = returns.pop("waits"), returns.pop("refused")
     open_ = pc.if_else(waits, pa.scalar(None, pa.string()), returns["decision"])
     returns["decision"] = pc.if_else(refused, "refused", open_)
-    # Of a refused return only its refused items tell whether that was within the policy.
+    # Of a refused return only its refused items say whether that was within the policy.
     returns["in_policy"] = pc.if_else(refused, returns.pop("refused_in_policy"), returns["in_policy"])
     returns["requested_at"] = ends_of_days(returns["requested_on"], returns["marketplace"])
     return returns | {"channel": "seller", "assumed": "return_time_unknown"}

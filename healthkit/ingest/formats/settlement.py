@@ -79,7 +79,7 @@ def parse(table: CsvTable, context: ReadContext) -> FileContents:
     other_rows = len(table) - (pc.sum(is_posting).as_py() or 0)
     table, unknown = drop_unknown_stores(table.filter_rows(is_posting), "marketplace-name")
     kinds = map_distinct(table, "transaction-type", table["transaction-type"], _defect_kind, pa.string(), "unknown")
-    # Such a file tells nothing of the stores that are known, not even that there was no claim.
+    # Such a file says nothing about the stores that are known, not even that there was no claim.
     is_of_unknown_store = bool(unknown) and not stated and not len(table)
     ids = read_order_ids(table, "order-id")
     marketplaces = resolve_marketplaces(table, ids, context, "marketplace-name")

@@ -168,7 +168,7 @@ def _detect_file(part: FilePart) -> RawFile | None:
             "ask for it again."
         )
     if may_be_document(lines):
-        # The names that tell the kind of a document may be anywhere in it.
+        # The names that identify the kind of a document may be anywhere in it.
         beginning += b"".join(pieces)
     try:
         document = detect_document_kind(beginning, lines)

@@ -463,7 +463,7 @@ def _chapter_notes(
 
 
 MAX_EVENT_EFFECTS = 3
-"""Newest events of which a chapter tells the effect; earlier ones are listed with their day."""
+"""Newest events whose effect a chapter states; earlier ones are listed with their day."""
 
 
 def event_lines(report: MonthlyReport, row: Measure) -> list[Sentence]:

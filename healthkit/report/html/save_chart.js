@@ -17,7 +17,7 @@ const asPng = async (svg) => {
 };
 
 // Puts the buttons behind the place of a chart. `viewOf` returns its Vega view, `name` the file name without suffix;
-// `label` tells this chart from the others for screen readers.
+// `label` distinguishes this chart from the others for screen readers.
 const offerPictures = (place, viewOf, name, label) => {
   const line = document.createElement('p');
   line.className = 'pictures';

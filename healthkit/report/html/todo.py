@@ -56,7 +56,7 @@ def what_to_do(report: MonthlyReport) -> HtmlBlock:
 
 
 def _likely_sentence(row: TodoRow) -> str:
-    """Return what is likely without the action, for one whose best case is told; else ""."""
+    """Return what is likely without the action, for one whose best case is stated; else ""."""
     names_best_case = row.likely and row.kind not in ("due", "file")
     return outlook_text.as_it_goes_on_sentence(row.likely) if names_best_case else ""
 

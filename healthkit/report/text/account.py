@@ -183,9 +183,9 @@ def uncovered_measures_sentence(measures: Iterable[tuple[str, str]], company: st
 
     >>> uncovered_measures_sentence([("late_response_rate", "contacts_not_imported"), ("average_response_time", "contacts_not_imported"),
     ...           ("policy_violations", "violations_not_imported")])
-    'No file tells of late answers and time to answer (a file of buyer messages would), nor of policy violations (a violations file or Amazon’s performance report would).'
+    'No file covers late answers and time to answer (a file of buyer messages would), nor policy violations (a violations file or Amazon’s performance report would).'
     >>> uncovered_measures_sentence([("valid_tracking_rate", "")])
-    'No file tells of Valid Tracking Rate.'
+    'No file covers Valid Tracking Rate.'
     """  # noqa: E501 - the sentence
     files_by_evidence = AMAZON_EVIDENCE_FILES if company == AMAZON else EVIDENCE_FILES
     labels_by_files: dict[str, list[str]] = {}
@@ -200,7 +200,7 @@ def uncovered_measures_sentence(measures: Iterable[tuple[str, str]], company: st
         f"{join_words(labels)} ({files} would)" if files else join_words(labels)
         for files, labels in labels_by_files.items()
     ]
-    return f"No file tells of {', nor of '.join(clauses)}." if clauses else ""
+    return f"No file covers {', nor '.join(clauses)}." if clauses else ""
 
 
 # -- consequences of a measure off target ----------------------------------------------------------------------

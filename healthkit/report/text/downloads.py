@@ -86,9 +86,9 @@ def missing_files_title(unjudged: int, measures: int, files: int, company: str =
     `unjudged` of the `measures` cannot be judged; `files` is the number of missing files.
 
     >>> missing_files_title(3, 4, 2), missing_files_title(1, 1, 1), missing_files_title(0, 2, 2)
-    ('Three measures cannot be judged; two files would tell more', 'One measure cannot be judged; one file would tell more', 'Two measures rest on Amazon’s figure alone; two files would tell which orders')
+    ('Three measures cannot be judged; two files would show more', 'One measure cannot be judged; one file would show more', 'Two measures rest on Amazon’s figure alone; two files would show which orders')
     """  # noqa: E501 - the titles
-    files_clause = f"{spell_number(files)} {'file' if files == 1 else 'files'} would tell"
+    files_clause = f"{spell_number(files)} {'file' if files == 1 else 'files'} would show"
     if unjudged:
         noun = "measure" if unjudged == 1 else "measures"
         return capitalise_first(f"{spell_number(unjudged)} {noun} cannot be judged; {files_clause} more")
@@ -125,13 +125,13 @@ def first_download_sentence(
     path; the list of missing files names it otherwise.
 
     >>> "".join(first_download_sentence("order report", "Orders > Order Reports > New Orders", "", ["promises"], False))
-    'Download the order report (Seller Central, Orders > Order Reports > New Orders): it tells of ship-by days.'
+    'Download the order report (Seller Central, Orders > Order Reports > New Orders): it contains ship-by days.'
     >>> "".join(first_download_sentence("all-orders file", "Orders > Order Reports > All Orders", "", ["orders"], False,
     ...         [(date(2026, 7, 30), date(2026, 9, 27))]))
-    'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it tells of orders.'
+    'Download the all-orders file (Seller Central, Orders > Order Reports > All Orders) for 30 July to 27 September 2026: it contains orders.'
     """  # noqa: E501 - the sentence
     days_phrase = f" for {_ranges_phrase(ranges)}" if ranges else ""
-    end = f"{days_phrase}: it tells of {evidence_list(evidence, company)}."
+    end = f"{days_phrase}: it contains {evidence_list(evidence, company)}."
     if by_hand:
         return (Strong(f"Fill in the {title}"), f" (docs/files.md){end}")
     location = download_location(menu, "" if menu else report_type, site, api)
@@ -151,7 +151,7 @@ def advice_sentence(advice: DownloadAdvice) -> str:
     evidence = evidence_list(advice.evidence, company_of(advice.marketplace))
     needed_for = f" Needed for: {_measure_labels(advice)}." if advice.measures else ""
     if not advice.kind:
-        return f"No file that the kit reads tells of {evidence} in this marketplace.{needed_for}"
+        return f"No file that the kit reads covers {evidence} in this marketplace.{needed_for}"
     location = download_location(advice.menu, advice.report_type, advice.site, advice.api)
     text = f"Download the {advice.title} ({location})"
     if advice.by_hand:
@@ -165,7 +165,7 @@ def advice_sentence(advice: DownloadAdvice) -> str:
         more = f"{days}{_downloads_phrase(advice)}"
         text = f"Your {advice.title} {_days_on_hand_phrase(advice)}; {more} ({location})"
     elif advice.missing != "all":
-        text = f"Your files tell of {evidence} {_days_known_phrase(advice)}. {text}"
+        text = f"Your files cover {evidence} {_days_known_phrase(advice)}. {text}"
     return " ".join(filter(None, (f"{text}.", _limitation_sentences(advice)))) + needed_for
 
 
@@ -188,7 +188,7 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
             no_download if advice.by_hand else download_location(advice.menu, report_type, advice.site, advice.api)
         )
     if not advice.kind:
-        days = f"No file that the kit reads tells of {evidence} in this marketplace"
+        days = f"No file that the kit reads covers {evidence} in this marketplace"
     elif advice.snapshot:
         days = f"As it is: {SNAPSHOT_DAYS}"
     elif advice.extends and not advice.by_hand:
@@ -217,13 +217,13 @@ def bring_file_phrase(advice: DownloadAdvice) -> str:
 
 
 def file_brings_phrase(advice: DownloadAdvice) -> str:
-    """Return what a missing file tells.
+    """Return what a missing file contains.
 
     >>> from types import SimpleNamespace as Made
     >>> file_brings_phrase(Made(evidence=("promises",), marketplace="US"))
-    'it tells of ship-by days'
+    'it contains ship-by days'
     """
-    return f"it tells of {evidence_list(advice.evidence, company_of(advice.marketplace))}"
+    return f"it contains {evidence_list(advice.evidence, company_of(advice.marketplace))}"
 
 
 def _measure_labels(advice: DownloadAdvice) -> str:

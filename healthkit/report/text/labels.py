@@ -125,7 +125,7 @@ ASSUMPTION_SENTENCES = {
     "return_answers_not_imported": "no file says when return requests were answered, so late answers are missing",
     "return_feedback_not_imported": "no file holds buyers' words on returns, so negative ones are missing",
     "return_refusals_not_imported": "no file says which returns were wrongly refused, so some may be missing",
-    "invoices_not_imported": "no file of invoices was imported, so missing invoices cannot be told",
+    "invoices_not_imported": "no file of invoices was imported, so missing invoices cannot be known",
     "violations_not_imported": "no file of violations was imported, so open ones are missing",
     "refusal_within_policy": "a refused return that the policy allows is taken as wrongly refused",
     "return_time_unknown": "the files hold the day of a return request without its hour, so its end is taken",
@@ -162,7 +162,7 @@ INFERRED_MARK = "inferred"
 """Mark beside a requirement that rests on our inference (`Rule.is_inferred`)."""
 NO_TARGET_FOUND = "no published target found"
 """What is shown for a metric of which no requirement was found (`Policy.without_rule`)."""
-NOT_COMPUTED = "not computed: no file tells"
+NOT_COMPUTED = "not computed: no file shows it"
 """What is shown for a metric whose requirement no file lets compute (`EndedRule.not_computed`)."""
 
 

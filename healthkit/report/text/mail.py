@@ -41,13 +41,13 @@ class Summary:
         """From which day figures and days ahead are; the reader may see them later, and some days may have passed.
 
         >>> Summary("harbor", "US", "Amazon US", date(2026, 10, 18), "on target", (), date(2026, 10, 31)).note
-        'The files end on 18 October 2026: all figures are as of that day. Days ahead are counted from it too; of those that have passed since, no file tells.'
+        'The files end on 18 October 2026: all figures are as of that day. Days ahead are counted from it too; no file covers those that have passed since.'
         """  # noqa: E501 - the sentence
         day = format_long_day(self.as_of, 0)
         if self.ends_early:
             return (
-                f"The files end on {day}: all figures are as of that day. Days ahead are counted from it too; of those "
-                "that have passed since, no file tells."
+                f"The files end on {day}: all figures are as of that day. Days ahead are counted from it too; "
+                "no file covers those that have passed since."
             )
         return f"Days ahead are counted from {day}."
 

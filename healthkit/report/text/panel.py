@@ -100,7 +100,7 @@ def no_target_error(label: str) -> str:
 
 
 def nothing_counts_error(account: str, as_of: date, ends_on: date) -> str:
-    """Return the message on a measure of which nothing counts on a day; `ends_on` is the last day that files tell of.
+    """Return the message on a measure of which nothing counts on a day; `ends_on` is the last day that files cover.
 
     >>> nothing_counts_error("harbor", date(2026, 10, 31), date(2026, 9, 10))
     'harbor has nothing to count here: its files end on 10 September 2026. Choose a day by then, another measure or window, or import newer files.'

@@ -115,10 +115,10 @@ def missing_files_sentence(measures: Sequence[str], files: Sequence[str]) -> str
     """Return which measures cannot be judged and which files are missing, as sentences of a summary.
 
     >>> missing_files_sentence(["Late Shipment Rate", "Valid Tracking Rate"], ["order report"])
-    'Late Shipment Rate and Valid Tracking Rate cannot be judged. Files that would tell: order report.'
+    'Late Shipment Rate and Valid Tracking Rate cannot be judged. Missing files: order report.'
     """
     text = f"{capitalise_first(unjudged_measures_clause(measures, 12))}."
-    return f"{text} Files that would tell: {', '.join(files)}." if files else text
+    return f"{text} Missing files: {', '.join(files)}." if files else text
 
 
 def furthest_account_sentence(account: str, standing: MeasureStanding, likely: str = "") -> Sentence:
@@ -284,8 +284,8 @@ def unjudged_alert_line(standing: MeasureStanding, account: str, marketplace: st
     """Return one line on an enforced measure that cannot be judged, with the reason.
 
     >>> late = MeasureStanding("late_shipment_rate", 0, 0, "below", 0.04, None, window=30)
-    >>> unjudged_alert_line(late, "harbor", "US", "130 orders, but no file tells when they were confirmed")
-    'cannot be judged  harbor (US): Late Shipment Rate over 30 days: 130 orders, but no file tells when they were confirmed'
+    >>> unjudged_alert_line(late, "harbor", "US", "130 orders, but no file says when they were confirmed")
+    'cannot be judged  harbor (US): Late Shipment Rate over 30 days: 130 orders, but no file says when they were confirmed'
     """  # noqa: E501 - the line
     rate = (
         f" at {standing.formatted_rate} ({standing.formatted_limit})"
@@ -299,20 +299,20 @@ def not_covered_line(account: str, marketplace: str, names: Sequence[str]) -> st
     """Return one line on the measures of an account that no rule enforces and no file covers.
 
     >>> not_covered_line("harbor", "US", ["late answers", "service dissatisfaction"])
-    'not covered  harbor (US): no file tells of late answers and service dissatisfaction; no consequence is known'
+    'not covered  harbor (US): no file covers late answers and service dissatisfaction; no consequence is known'
     """
-    return f"not covered  {account} ({marketplace}): no file tells of {join_words(names)}; no consequence is known"
+    return f"not covered  {account} ({marketplace}): no file covers {join_words(names)}; no consequence is known"
 
 
 def files_end_line(account: str, marketplace: str, known_until: date, month_end: date) -> str:
     """Return one line that an account's files end before the requested day.
 
     >>> files_end_line("harbor", "US", date(2026, 11, 26), date(2026, 11, 30))
-    'files end  harbor (US): judged as of 26 Nov, the last day that its files tell of, not 30 Nov'
+    'files end  harbor (US): judged as of 26 Nov, the last day that its files cover, not 30 Nov'
     """
     return (
         f"files end  {account} ({marketplace}): judged as of {short_day(known_until)}, the last day that its files "
-        f"tell of, not {short_day(month_end)}"
+        f"cover, not {short_day(month_end)}"
     )
 
 

@@ -99,10 +99,13 @@ def no_file_reason(reason: Any, noun: str, first: date, last: date, year: int) -
     """Return the reason that no imported file contains the evidence of a measure."""
     missing = [need.evidence for need in reason.required_evidence if need.known_last is None]
     if not reason.orders_in_window:
-        return f"no file tells of {evidence_list(missing)}" if missing else f"no file tells of {noun}s"
+        return f"no file covers {evidence_list(missing)}" if missing else f"no file covers {noun}s"
     unknown = [UNKNOWN_FACTS[evidence] for evidence in missing if evidence in UNKNOWN_FACTS]
-    gap = join_words(unknown) if unknown else f"of {evidence_list(missing)}" if missing else "enough of them"
-    return f"{format_quantity(reason.orders_in_window)}, but no file tells {gap}"
+    if unknown:
+        gap = f"says {join_words(unknown)}"
+    else:
+        gap = f"covers {evidence_list(missing)}" if missing else "says enough about them"
+    return f"{format_quantity(reason.orders_in_window)}, but no file {gap}"
 
 
 def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
@@ -111,14 +114,14 @@ def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
     >>> from types import SimpleNamespace as Some
     >>> need = Some(evidence="claims", known_last=None)
     >>> lower_bound_reason(Some(required_evidence=(need,), unknown_orders=0), "order", 2026)
-    'a lower bound: no file tells of A-to-z Guarantee claims'
+    'a lower bound: no file covers A-to-z Guarantee claims'
     >>> need = Some(evidence="feedback", known_last=date(2026, 10, 12), last=date(2026, 10, 31), known_first=date(2026, 1, 1),
     ...             first=date(2026, 8, 18))
     >>> lower_bound_reason(Some(required_evidence=(need,), unknown_orders=0), "order", 2026)
     'a lower bound: ratings are known only until 12 Oct'
     """  # noqa: E501 - the examples
     missing = [need.evidence for need in reason.required_evidence if need.known_last is None]
-    parts = [f"no file tells of {evidence_list(missing)}"] if missing else []
+    parts = [f"no file covers {evidence_list(missing)}"] if missing else []
     for need in reason.required_evidence:
         if need.known_last is not None:
             ends_early = need.known_last < need.last and (need.last - need.known_last) >= (
@@ -128,7 +131,7 @@ def lower_bound_reason(reason: Any, noun: str, year: int) -> str:
                 f"{evidence_list([need.evidence])} are known only {_known_range_phrase(need, ends_early, year)}"
             )
     if reason.unknown_orders:
-        parts.append(f"of {format_quantity(reason.unknown_orders)} the files do not tell enough")
+        parts.append(f"the files do not say enough about {format_quantity(reason.unknown_orders)}")
     return f"a lower bound: {join_words(parts) or 'files are missing'}"
 
 
@@ -219,8 +222,8 @@ def our_counts_sentence(counted: int, at_fault: int, side: str, target: float | 
     'our files hold 3 of 241 (1.24%), which cannot be judged: orders only since 28 Sep; the window starts 14 Sep.'
     >>> our_counts_sentence(27, 0, "below", 0.025, "order", "")
     'our files hold 0 of 27 (0.0%).'
-    >>> our_counts_sentence(0, 0, "below", 0.04, "order", "no file tells of shipping confirmations")
-    'no file tells of shipping confirmations.'
+    >>> our_counts_sentence(0, 0, "below", 0.04, "order", "no file covers shipping confirmations")
+    'no file covers shipping confirmations.'
     """
     if not counted:
         return f"{reason or f'our files count no {noun}'}."
@@ -243,28 +246,28 @@ def files_end_sentence(known_until: date, year: int) -> str:
     """Return a sentence with the last day that the files of an account cover.
 
     >>> files_end_sentence(date(2026, 11, 26), 2026)
-    'The files tell of orders until 26 November; later days are not known.'
+    'The files cover orders until 26 November; later days are not known.'
     """
-    return f"The files tell of orders until {format_long_day(known_until, year)}; later days are not known."
+    return f"The files cover orders until {format_long_day(known_until, year)}; later days are not known."
 
 
 def since_unknown_phrase(figure_source: str) -> str:
     """Return a phrase that a measure is off target by the marketplace's figure alone, since an unknown day.
 
     >>> since_unknown_phrase("Amazon’s own figure of 27 November")
-    'off target by Amazon’s own figure of 27 November; since when, the files do not tell.'
+    'off target by Amazon’s own figure of 27 November; since when, the files do not say.'
     """
-    return f"off target by {figure_source}; since when, the files do not tell."
+    return f"off target by {figure_source}; since when, the files do not say."
 
 
 def other_unjudged_line(account: str, marketplace: str, unjudged: int) -> str:
     """Return a line with the number of measures of an account that cannot be judged.
 
     >>> other_unjudged_line("acme", "US", 9)
-    '? acme (US): nine measures cannot be judged; `doctor --account acme` says which files would tell.'
+    '? acme (US): nine measures cannot be judged; `doctor --account acme` lists the files that are missing.'
     """
     text = f"{spell_number(unjudged)} {'measure' if unjudged == 1 else 'measures'} cannot be judged"
-    return f"? {account} ({marketplace}): {text}; `doctor --account {account}` says which files would tell."
+    return f"? {account} ({marketplace}): {text}; `doctor --account {account}` lists the files that are missing."
 
 
 def none_off_target_sentence(as_of: date, unjudged: int) -> str:

@@ -32,14 +32,14 @@ DIFFERENCE_REASONS = {
     "channel": "it counts orders of the other channel, too",
     "cancelled orders": "it leaves cancelled orders out",
     "counted twice": "it counts an order once for each of its defects",
-    "not imported": "no file of ours tells of such defects",
+    "not imported": "none of our files covers such defects",
     "feedback removed": "feedback that one of the two holds for removed",
     "cleared": "cleared on one of the two sides only",
     "known later": "our files date the defect after that day",
     "not known there": "learnt in the last days, and not in its figure yet",
     "orders missing": "orders that no file of ours holds",
     "no scans": "a tracking number that no carrier scanned; our files hold no scans",
-    "no file": "no file of ours tells enough to count them",
+    "no file": "none of our files says enough to count them",
     "unexplained": "cause not found",
 }
 """Cause of a difference between two counts (see `reconcile.DIFFERENCES`) -> its text."""
@@ -79,7 +79,7 @@ def difference_sentence(
     >>> difference_sentence("known later", 0, 1, uncertain=True)
     '1 order more at fault; it may be: our files date the defect after that day.'
     >>> difference_sentence("no file", 141, 4, missing=["promises", "confirmations"])
-    'Amazon counts 141 orders, 4 at fault; no file of ours tells when they were due to ship and when they were confirmed.'
+    'Amazon counts 141 orders, 4 at fault; none of our files says when they were due to ship and when they were confirmed.'
 
     >>> difference_sentence("time zone", 2, 0)
     '2 orders more counted: it cuts days in UTC, we in the marketplace’s zone.'
@@ -88,8 +88,8 @@ def difference_sentence(
     """  # noqa: E501 - four reasons
     reason = DIFFERENCE_REASONS.get(cause, cause)
     if cause == "no file":
-        unknown = [UNKNOWN_FACTS.get(evidence, f"of {evidence_list([evidence])}") for evidence in missing]
-        reason = f"no file of ours tells {join_words(unknown)}" if unknown else reason
+        unknown = [UNKNOWN_FACTS.get(evidence, f"enough about {evidence_list([evidence])}") for evidence in missing]
+        reason = f"none of our files says {join_words(unknown)}" if unknown else reason
         return f"{company} counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {reason}."
     if uncertain:
         return capitalise_first(f"{count_difference_phrase(counted, at_fault, noun)}; it may be: {reason}.")

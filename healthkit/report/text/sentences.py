@@ -412,9 +412,9 @@ def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
     `known` is the number of orders at fault in our files.
 
     >>> "".join(unknown_orders_sentence(MeasureStanding("order_defect_rate", 226, 3, "below", 0.01, -1), 0))
-    '1 order is too many; the files do not tell which orders are at fault.'
+    '1 order is too many; the files do not say which orders are at fault.'
     >>> "".join(unknown_orders_sentence(MeasureStanding("cancellation_rate", 34, 5, "below", 0.025, -5), 2))
-    '5 orders are too many; of the 5 at fault the files tell of 2.'
+    '5 orders are too many; of the 5 at fault the files name 2.'
     """
     excess = -(standing.headroom or 0)
     noun = standing.words.noun
@@ -423,10 +423,10 @@ def unknown_orders_sentence(standing: MeasureStanding, known: int) -> Sentence:
     else:
         head = Strong(f"The marketplace counts {format_quantity(standing.at_fault, noun)} at fault")
     if not known:
-        return (head, f"; the files do not tell which {noun}s are at fault.")
+        return (head, f"; the files do not say which {noun}s are at fault.")
     if known >= standing.at_fault:
-        return (head, f"; the files tell of {format_number(known)} at fault.")
-    return (head, f"; of the {format_number(standing.at_fault)} at fault the files tell of {format_number(known)}.")
+        return (head, f"; the files name {format_number(known)} at fault.")
+    return (head, f"; of the {format_number(standing.at_fault)} at fault the files name {format_number(known)}.")
 
 
 def scorecard_title(off: int, risk: int, judged: int, unjudged: int) -> str:

@@ -163,12 +163,12 @@ def standing_phrase(then: MeasureState, now: MeasureState, side: str, target: fl
     '0.36% instead of 0.99%, on target at once, and to stay if nothing new goes wrong'
     >>> then.status = "incomplete"
     >>> standing_phrase(then, now, "below", 0.01, date(2026, 10, 31))
-    '0.36% instead of 0.99% by what the files hold; they do not tell of everything, so it cannot be judged then'
+    '0.36% instead of 0.99% by what the files hold; they do not cover everything, so it cannot be judged then'
     """
     rates = [figures.format_rate(one.counted, one.at_fault, side, target) for one in (then, now)]
     text = f"{rates[0]} instead of {rates[1]}" if rates[0] != rates[1] else f"still {rates[0]}"
     if then.status not in ("off target", "at risk", "on target"):
-        return f"{text} by what the files hold; they do not tell of everything, so it cannot be judged then"
+        return f"{text} by what the files hold; they do not cover everything, so it cannot be judged then"
     if now.status != "off target":
         return f"{text}, room for {_room(then.headroom)} more instead of {_room(now.headroom)}"
     still = ", still off target;" if then.status == "off target" else ","
