@@ -41,7 +41,7 @@ from healthkit.store.logs import (
 )
 from healthkit.store.removal import delete_rows_of_reports, read_reports_files, removed_reports
 from healthkit.store.row_counts import RowCounts, format_file_count, reports_with_missing_rows
-from healthkit.store.store import Store, StoreError
+from healthkit.store.store import WRITER_PROPERTIES, Store, StoreError
 
 ALL_TABLES = (*tables.RAW_TABLES, tables.REPORTS)
 UNNEEDED_FILE_HOURS = 24
@@ -345,7 +345,7 @@ def _compact(store: Store, table: tables.Table, delta: DeltaTable) -> int:
     # An import that wrote these is finished by now.
     old_files = {file.path for file in files if file.mtime < datetime.now(UTC) - timedelta(hours=UNNEEDED_FILE_HOURS)}
     _delete_orphan_rows(store, filesystem, delta, old_files)
-    delta.optimize.compact()
+    delta.optimize.compact(writer_properties=WRITER_PROPERTIES)
     return _remove_unneeded(store, table, delta, old_files)
 
 

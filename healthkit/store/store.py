@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, write_deltalake
+from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from healthkit.schema import tables
@@ -73,6 +73,14 @@ GROUP_ROWS = 1_200_000
 """Largest number of rows of ORDERS for which accounts are read together (some 400,000 orders). [rows]"""
 APPEND_ROWS = 250_000
 """Largest number of rows in one append, since the Delta writer collects them in memory. [rows]"""
+DISTINCT_TIMES = ("ordered_at", "shipped_at", "confirmed_at", "delivered_at", "updated_at")
+"""Columns of times that nearly every row has of its own, so that a dictionary of them costs time and saves no space."""
+WRITER_PROPERTIES = WriterProperties(
+    compression="SNAPPY",
+    column_properties={"order_id": ColumnProperties(dictionary_enabled=False)}
+    | dict.fromkeys(DISTINCT_TIMES, ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")),
+)
+"""How Parquet files are written; columns that a table lacks are ignored."""
 APPEND_ATTEMPTS = 20
 """Number of attempts to append rows while other writers commit first."""
 _PURGED_REASON = "older versions than {0} were purged"
@@ -214,7 +222,10 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         for attempt in range(APPEND_ATTEMPTS):
             try:
-                write_deltalake(str(path), rows, mode="append", schema_mode="merge", configuration=TABLE_PROPERTIES)
+                write_deltalake(
+                    str(path), rows, mode="append", schema_mode="merge", configuration=TABLE_PROPERTIES,
+                    writer_properties=WRITER_PROPERTIES,
+                )  # fmt: skip
                 _LOG.info("%s: %d rows appended", path, rows.num_rows)
                 return
             except CommitFailedError as error:
