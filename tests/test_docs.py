@@ -1,4 +1,4 @@
-"""The documents tell the truth: every command of the README runs, and both lists of packages agree."""
+"""The documents are true: every command of README and docs runs, and both lists of packages agree."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ from tests.builders.slow import slow_after
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONDA_NAMES = {"python-duckdb": "duckdb"}
-COMMANDS = [
-    line.removeprefix("$ ")
-    for block in re.findall(r"```console\n(.*?)```", README, re.S)
-    for line in block.splitlines()
-    if line.startswith("$ ")
-]
+
+
+def commands_of(text: str) -> list[str]:
+    """The commands of the blocks of a document that show a terminal."""
+    blocks = re.findall(r"```console\n(.*?)```", text, re.S)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+COMMANDS = commands_of(README)
+PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+FURTHER_COMMANDS = sorted(
+    {line for page in PAGES for line in commands_of((ROOT / "docs" / page).read_text(encoding="utf-8"))} - {*COMMANDS}
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +51,10 @@ def test_the_readme_has_commands():
     assert len(COMMANDS) >= 9
 
 
-@pytest.mark.parametrize("command", slow_after(3, [line for line in COMMANDS if line.startswith("python")]))
-def test_every_command_of_the_readme_runs(command, clone):
+@pytest.mark.parametrize(
+    "command", slow_after(3, [line for line in COMMANDS + FURTHER_COMMANDS if line.startswith("python")])
+)
+def test_every_command_of_the_documents_runs(command, clone):
     words = [sys.executable, *shlex.split(command)[1:]]
     shown = subprocess.run(words, cwd=clone, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
@@ -93,7 +102,7 @@ print(len(shell.user_ns["orders"]) == shell.user_ns["worst"]["at_fault"])
 
 
 def test_the_files_that_the_documents_name_are_there():
-    for page in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/files.md", "docs/measures.md"):
+    for page in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", *(f"docs/{name}" for name in PAGES)):
         text = (ROOT / page).read_text(encoding="utf-8")
         linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
         named = re.findall(r"`((?:healthkit|notebooks|tests|data/sample)/[\w./-]+\.\w+)`", text)
