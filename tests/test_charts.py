@@ -14,7 +14,7 @@ import pytest
 import healthkit as hk
 from healthkit.report import charts
 from healthkit.report.charts import rate_labels
-from healthkit.report.charts.rate_axis import RateAxis, window_rows
+from healthkit.report.charts.rate_axis import RateAxis, window_line
 from healthkit.report.text import movements
 from healthkit.schema.events_file import Event
 from tests.builders.bridges import bridged
@@ -164,9 +164,9 @@ def test_labels_of_up_to_six_windows_never_overlap(seed: int) -> None:
     spec = charts.vega_lite_spec(charts.rate_over_time(rows, 30, [days for days in walks if days != 30]))
     lines = [layer["mark"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
     assert len({str(mark.get("strokeDash")) + str(mark["strokeWidth"]) for mark in lines}) == len(lines) == len(walks)
-    judged = window_rows(rows, 30)
-    others = {days: window_rows(rows, days) for days in walks if days != 30}
-    axis = RateAxis.from_rows(judged, [row for line in others.values() for row in line])
+    judged = window_line(rows, 30)
+    others = {days: window_line(rows, days) for days in walks if days != 30}
+    axis = RateAxis.from_lines(judged, others.values())
     placed = rate_labels.rate_labels(judged, others, axis, 30, AS_OF - timedelta(31))
     named = [label for label in placed if label.text.endswith(" days")]
     assert len(named) >= 2
@@ -187,8 +187,8 @@ def test_the_label_of_the_day_compared_lies_over_no_mark_of_an_event(days_off: i
     """In both drawings, though the wide one has more room between that day and the event."""
     compared = AS_OF - timedelta(31)
     rows = daily([10 + n % 3 for n in range(120)], target=0.04, window=30)
-    judged = window_rows(rows, 30)
-    axis = RateAxis.from_rows(judged, [])
+    judged = window_line(rows, 30)
+    axis = RateAxis.from_lines(judged)
     event = Event(compared + timedelta(days_off), "harbor", "US", "New carrier")
     placed = rate_labels.rate_labels(judged, {}, axis, 30, compared, [event])
     [named] = [label for label in placed if label.text.startswith("30 Sep: ")]

@@ -14,7 +14,7 @@ from healthkit.batch import monthly_batch
 from healthkit.panels.where_i_stand_panel import where_i_stand
 from healthkit.report import charts
 from healthkit.report.charts import rate_labels
-from healthkit.report.charts.rate_axis import RateAxis, window_rows
+from healthkit.report.charts.rate_axis import RateAxis, window_line
 from healthkit.report.html import measures
 from healthkit.report.html.report import event_lines, measure_chapters
 from healthkit.report.model import open_report
@@ -289,14 +289,14 @@ def boxes_overlap(one, other):
 def test_labels_never_overlap_however_near_the_events_are(seed):
     """In the narrow drawing; the wide one has more room between the same labels."""
     luck = Random(seed)
-    rows = window_rows(daily_rates(luck), 60)
+    rows = window_line(daily_rates(luck), 60)
     last = DAY
     events = [
         Event(last - timedelta(days=luck.randrange(121)), "acme", "", "x" * luck.randrange(3, 40))
         for _ in range(luck.choice([1, 2, 3, 8, 20]))
     ]
     marked = charts.shown_events(events, last - timedelta(days=119), last)
-    axis = RateAxis.from_rows(rows, [])
+    axis = RateAxis.from_lines(rows)
     placed = rate_labels.rate_labels(rows, {}, axis, 60, last - timedelta(days=31), marked)
     placer = rate_labels._LabelPlacer(rows, [], axis)
     found = [placer.label_box(label) for label in placed]

@@ -10,6 +10,7 @@ function render({ model, el }) {
   const figure = make("figure", {}, title, place, caption);
   const get = (name) => JSON.parse(model.get(name));
   const ask = (question) => model.send(question);
+  let content = {};
   const orders = orderList(ask);
   const todo = make("div", { class: "actions" });
   const topLine = make("div", { class: "top-line" }, now, copy);
@@ -22,7 +23,7 @@ function render({ model, el }) {
   });
   const bars = barPicker(live, (group) => ask({ ask: "group", group }));
   const settle = () => {
-    const picks = get("content").figure?.picks;
+    const picks = content.figure?.picks;
     days.settle(picks === "days");
     bars.settle(Array.isArray(picks) ? picks : null);
   };
@@ -39,14 +40,19 @@ function render({ model, el }) {
   const keepHeights = () => {
     const isNewChart = place.dataset.made !== chartId;
     chartId = place.dataset.made;
-    for (const node of [now, caption, orders.root]) {
-      if (isNewChart) node.style.minHeight = "";
-      node.style.minHeight = `${node.offsetHeight}px`;
-    }
+    const nodes = [now, caption, orders.root];
+    if (isNewChart) for (const node of nodes) node.style.minHeight = "";
+    // All heights are read before one is set: a height that is set would make the next one a new layout of the page.
+    const heights = nodes.map((node) => node.offsetHeight);
+    nodes.forEach((node, n) => {
+      const height = `${heights[n]}px`;
+      if (node.style.minHeight !== height) node.style.minHeight = height;
+    });
   };
 
   const show = () => {
-    const { status, finding, lead, figure: drawing, notes, todo: actions, orders: listing } = get("content");
+    content = get("content");
+    const { status, finding, lead, figure: drawing, notes, todo: actions, orders: listing } = content;
     const first = make("p", { class: "finding" }, ...(status ? [badge(status), " "] : []), ...words(finding));
     now.replaceChildren(first, ...(lead ? [" ", make("p", { class: "lead" }, lead)] : []));
     title.textContent = drawing?.title ?? "";

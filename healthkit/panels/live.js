@@ -97,14 +97,19 @@ class Live {
     const { sheet, view, end } = await drawChart({ ...whole, usermeta }, {});
     this.clear();
     this.sheet.replaceChildren(sheet);
-    this.now = { make: make_of, view, end, size };
+    this.now = { make: make_of, view, end, size, rows: {} };
     this.made = (this.made ?? 0) + 1;
     this.place.dataset.made = String(this.made);
   }
 
   async follow({ rows, values }, size) {
     const { view } = this.now;
-    for (const [name, tuples] of Object.entries(rows)) view.data(name, tuples);
+    // Rows that stay as they are, such as the lines of the rule's own windows, need no new marks.
+    for (const [name, tuples] of Object.entries(rows)) {
+      const text = JSON.stringify(tuples);
+      if (text !== this.now.rows[name]) view.data(name, tuples);
+      this.now.rows[name] = text;
+    }
     for (const [name, value] of Object.entries(values)) view.signal(name, value);
     if (size.width) view.width(size.width).height(size.height);
     await view.runAsync();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -14,6 +15,37 @@ from healthkit.report.charts.style import ChartRows, colour
 from healthkit.report.text import figures
 
 
+class RateLine(NamedTuple):
+    """A rate day by day, as it is drawn.
+
+    `days` are in ms since the epoch, ascending. `rates` are NaN on days whose rate is not drawn. `statuses`, `counted`
+    and `at_fault` are those of the days. `side` ("" if there is none) and `target` are those of the last day.
+    """
+
+    days: np.ndarray
+    rates: np.ndarray
+    statuses: list[str]
+    counted: np.ndarray
+    at_fault: np.ndarray
+    side: str
+    target: float | None
+
+    def points(self) -> ChartRows:
+        """Return the rows of a chart layer: day and rate, which is None on days whose rate is not drawn."""
+        pairs = zip(self.days.tolist(), self.rates.tolist(), strict=True)
+        return [{"day": day, "rate": rate if rate == rate else None} for day, rate in pairs]
+
+    def position_of(self, day: int) -> int | None:
+        """Return the position of a day whose rate is drawn; None if there is none."""
+        found = np.flatnonzero((self.days == day) & ~np.isnan(self.rates))
+        return int(found[0]) if len(found) else None
+
+    def format_rate(self, position: int = -1) -> str:
+        """Return the rate at a position as text."""
+        counts = int(self.counted[position]), int(self.at_fault[position])
+        return figures.format_rate(*counts, self.side, self.target)
+
+
 class RateAxis(NamedTuple):
     """Vertical axis of a rate: lowest and highest value, the target, and its side ("below" or "at least")."""
 
@@ -23,18 +55,20 @@ class RateAxis(NamedTuple):
     side: str
 
     @classmethod
-    def from_rows(cls, judged_rows: ChartRows, other_rows: ChartRows) -> RateAxis:
-        """Return an axis that covers the rates of the given rows and the target.
+    def from_lines(cls, judged: RateLine, others: Iterable[RateLine] = (), more: Iterable[float] = ()) -> RateAxis:
+        """Return an axis that covers the rates of the given lines, `more` rates and the target of `judged`.
 
         It starts at 0, or for a target of "at least" at a round value below the rates and the target.
         """
-        rates = [row["rate"] for row in (*judged_rows, *other_rows) if row["rate"] is not None] or [0.0]
-        side, target = judged_rows[-1]["side"], judged_rows[-1]["target"]
-        if side and not lower_is_better(side):
-            low = min(min(rates), target - (1 - target) / 2)
+        rates = np.concatenate([judged.rates, *(line.rates for line in others), [*more]])
+        known = rates[~np.isnan(rates)]
+        least, most = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+        side, target = judged.side, judged.target
+        if side and target is not None and not lower_is_better(side):
+            low = min(least, target - (1 - target) / 2)
             step = round_step(1 - low)
             return cls(max(0.0, math.floor(low / step - 0.2) * step), 1.0, target, side)
-        highest = max(max(rates) * 1.15, (target or 0.0) * 1.5) or 0.01
+        highest = max(most * 1.15, (target or 0.0) * 1.5) or 0.01
         return cls(0.0, min(1.0, highest), target, side)
 
     def ticks(self) -> list[float]:
@@ -71,8 +105,8 @@ class RateAxis(NamedTuple):
             alt.VariableParameter(name="places", value=f".{decimals}%"),
         ]
 
-    def relative_height(self, value: float) -> float:
-        """Return the height of a value on the axis, from 0 (bottom) to 1 (top)."""
+    def relative_height(self, value: Any) -> Any:
+        """Return the height of a value, or of each of an array, on the axis: from 0 (bottom) to 1 (top)."""
         return (value - self.low) / (self.high - self.low)
 
 
@@ -86,10 +120,12 @@ class ChartError(ValueError):
     """Raised if rows do not make the chart that is asked for; the message says why and what to do."""
 
 
-def _check_one_measure(rows: pd.DataFrame) -> None:
-    """Raise ChartError if rows are of several accounts or measures, which one line would mix."""
+def _check_one_measure(daily: pd.DataFrame, positions: np.ndarray) -> None:
+    """Raise ChartError if the rows at some positions are of several accounts or measures, which one line would mix."""
     for name in ("account", "marketplace", "metric", "channel"):
-        found = rows[name].unique().tolist() if name in rows else []
+        if name not in daily or len(daily[name].unique()) < 2:
+            continue
+        found = daily[name].iloc[positions].unique().tolist()
         if len(found) > 1:
             raise ChartError(
                 f"One line shows one {name}; these rows have {len(found)}: {', '.join(map(str, found[:5]))}"
@@ -97,41 +133,25 @@ def _check_one_measure(rows: pd.DataFrame) -> None:
             )
 
 
-def window_rows(daily: pd.DataFrame, window: int) -> ChartRows:
-    """Return the daily scores of the given window as chart rows, sorted by day.
-
-    `rate` is None on days whose rate is not drawn.
-    """
-    rows = daily[(daily["window"] == window).to_numpy()]
-    _check_one_measure(rows)
-    days = rows["as_of"].to_numpy().astype("datetime64[ms]").astype(np.int64)
+def window_line(daily: pd.DataFrame, window: int) -> RateLine:
+    """Return the daily scores of the given window as a line, sorted by day."""
+    positions = np.flatnonzero((daily["window"] == window).to_numpy())
+    _check_one_measure(daily, positions)
+    # Column by column: the table has twice as many columns as a line shows.
+    days = daily["as_of"].to_numpy().astype("datetime64[ms]").astype(np.int64)[positions]
     if (np.diff(days) < 0).any():
-        rows, days = rows.iloc[np.argsort(days, kind="stable")], np.sort(days)
-    status = rows["status"].tolist()
-    rates = rows["rate"].to_numpy(dtype=float, na_value=np.nan).round(6).tolist()
-    counts = zip(rows["counted"].tolist(), rows["at_fault"].tolist(), strict=True)
-    side, target = rows["side"].iloc[-1], rows["target"].iloc[-1]
-    target_fields = {
-        "side": side if isinstance(side, str) else "",
-        "target": None if pd.isna(target) else float(target),
-    }
-    return [
-        {
-            "day": day,
-            "rate": None if rate != rate or day_status in UNDRAWN_STATUSES else rate,
-            "status": day_status,
-            "count": count,
-            **target_fields,
-        }
-        for day, rate, day_status, count in zip(days.tolist(), rates, status, counts, strict=True)
-    ]
+        order = np.argsort(days, kind="stable")
+        positions, days = positions[order], days[order]
+    statuses = daily["status"].iloc[positions].tolist()
+    rates = daily["rate"].to_numpy(dtype=float, na_value=np.nan)[positions].round(6)
+    rates[[status in UNDRAWN_STATUSES for status in statuses]] = np.nan
+    counted, at_fault = (daily[name].to_numpy()[positions] for name in ("counted", "at_fault"))
+    side, target = (daily[name].iloc[positions[-1]] for name in ("side", "target"))
+    return RateLine(
+        days, rates, statuses, counted, at_fault,
+        side if isinstance(side, str) else "", None if pd.isna(target) else float(target),
+    )  # fmt: skip
 
 
 UNDRAWN_STATUSES = ("no data", "short history")
 """Statuses of days whose rate is not drawn."""
-
-
-def format_row_rate(row: dict[str, Any]) -> str:
-    """Return the rate of a chart row as text."""
-    counted, at_fault = row["count"]
-    return figures.format_rate(counted, at_fault, row["side"], row["target"])

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from healthkit.metrics.sides import lower_is_better
-from healthkit.report.charts.rate_axis import RateAxis, format_row_rate
+from healthkit.report.charts.rate_axis import RateAxis, RateLine
 from healthkit.report.charts.style import (
     TEXT_CHANNEL,
     WIDE,
-    ChartRows,
     colour,
     date_to_epoch_ms,
     epoch_ms_to_date,
@@ -56,24 +55,31 @@ class _LabelPlacer:
     """Places labels in the plot of the narrow drawing, which has less space; pixels count from the lower left."""
 
     def __init__(
-        self, rows: ChartRows, others: Iterable[ChartRows], axis: RateAxis, width: float = 280, height: float = 227
+        self, judged: RateLine, others: Iterable[RateLine], axis: RateAxis, width: float = 280, height: float = 227
     ) -> None:
-        self.first, self.last = rows[0]["day"], rows[-1]["day"]
+        self.first, self.last = int(judged.days[0]), int(judged.days[-1])
         self.axis, self.width, self.height = axis, width, height
-        self.x, self.y = (np.concatenate(ends) for ends in zip(*map(self.trace_line, (rows, *others)), strict=True))
+        self.x, self.y = np.empty(0), np.empty(0)
+        self._add_points(map(self.trace_line, (judged, *others)))
         self.occupied: list[tuple[float, float, float, float]] = []
 
-    def to_pixels(self, day: float, rate: float) -> tuple[float, float]:
-        """Return the position of a day and rate in pixels."""
+    def _add_points(self, lines: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Add lines to those that labels avoid; all points stay sorted by x, so that few are compared with a label."""
+        x, y = (np.concatenate(ends) for ends in zip((self.x, self.y), *lines, strict=True))
+        order = np.argsort(x, kind="stable")
+        self.x, self.y = x[order], y[order]
+
+    def to_pixels(self, day: Any, rate: Any) -> tuple[Any, Any]:
+        """Return the position of a day and rate, or of each of two arrays, in pixels."""
         x = (day - self.first) / max(1, self.last - self.first) * self.width
         return x, self.axis.relative_height(rate) * self.height
 
-    def trace_line(self, rows: ChartRows) -> tuple[np.ndarray, np.ndarray]:
+    def trace_line(self, line: RateLine) -> tuple[np.ndarray, np.ndarray]:
         """Return a line as dense points, so that steep parts between two days count too."""
-        known = [self.to_pixels(row["day"], row["rate"]) for row in rows if row["rate"] is not None]
-        if not known:
-            return np.empty(0), np.empty(0)
-        x, y = np.array(known).T
+        known = ~np.isnan(line.rates)
+        x, y = self.to_pixels(line.days[known], line.rates[known])
+        if not len(x):
+            return x, y
         fine = np.linspace(0, len(x) - 1, max(len(x), min(8 * len(x), 960)))
         return np.interp(fine, np.arange(len(x)), x), np.interp(fine, np.arange(len(y)), y)
 
@@ -87,45 +93,48 @@ class _LabelPlacer:
 
     def cost(self, label: _Label) -> float:
         """Return the cost of a position: highest over another label, then outside the plot, then near a line."""
-        left, right, low, high = self.label_box(label)
-        over = self.overlaps(label)
+        left, right, low, high = box = self.label_box(label)
+        over = self._overlaps_of_box(box)
         outside = left < -4 or right > self.width + 4 or low < -2 or high > self.height + 2
         if over or outside:
             return over * 1000 + outside * 300
-        hit = (self.x >= left - 5) & (self.x <= right + 5) & (self.y >= low - 3) & (self.y <= high + 3)
-        return float(hit.sum()) + abs(label.dy) * 0.02
+        near = self.y[np.searchsorted(self.x, left - 5, "left") : np.searchsorted(self.x, right + 5, "right")]
+        return float(np.count_nonzero((near >= low - 3) & (near <= high + 3))) + abs(label.dy) * 0.02
 
     def add_uprights(self, days: Sequence[int]) -> None:
         """Add a vertical line on each of some days to the lines that labels avoid."""
-        for day in days:
-            height = np.linspace(0.0, self.height, 60)
-            self.x = np.concatenate([self.x, np.full(height.size, self.to_pixels(day, self.axis.low)[0])])
-            self.y = np.concatenate([self.y, height])
+        height = np.linspace(0.0, self.height, 60)
+        self._add_points((np.full(height.size, self.to_pixels(day, self.axis.low)[0]), height) for day in days)
 
     def overlaps(self, label: _Label) -> int:
         """Return how many placed labels a label would overlap."""
-        left, right, low, high = self.label_box(label)
+        return self._overlaps_of_box(self.label_box(label))
+
+    def _overlaps_of_box(self, box: tuple[float, float, float, float]) -> int:
+        left, right, low, high = box
         return sum(left < b + 4 and right > a - 4 and low < d + 1 and high > c - 1 for a, b, c, d in self.occupied)
 
-    def place_label(self, candidates: Sequence[_Label], wide: _LabelPlacer | None = None) -> _Label:
+    def place_label(self, candidates: Iterable[_Label], wide: _LabelPlacer | None = None) -> _Label:
         """Return the first candidate position with an acceptable cost, or else the cheapest, and mark it occupied.
 
         With `wide`, the placer of the wide drawing, the cost is that of the worse of both drawings.
         """
-        best, least = candidates[0], math.inf
+        best, least = None, math.inf
         for label in candidates:
             cost = self.cost(label) if wide is None else max(self.cost(label), wide.cost(label))
-            if cost < least:
+            if best is None or cost < least:
                 best, least = label, cost
             if cost < _ACCEPTABLE_COST:
                 break
+        if best is None:
+            raise ValueError("no position for a label")
         self.occupied.append(self.label_box(best))
         return best
 
 
 def rate_labels(
-    judged_rows: ChartRows,
-    others: Mapping[int, ChartRows],
+    judged: RateLine,
+    others: Mapping[int, RateLine],
     axis: RateAxis,
     window: int,
     before: date | None,
@@ -133,40 +142,38 @@ def rate_labels(
 ) -> list[_Label]:
     """Return the labels of a chart of a rate over time, placed so that they overlap as little as possible.
 
-    `others` are the rows of the thin lines by their windows.
+    `others` are the thin lines by their windows.
     """
-    placer = _LabelPlacer(judged_rows, others.values(), axis)
+    placer = _LabelPlacer(judged, others.values(), axis)
     event_days = [date_to_epoch_ms(event.day) for event in events]
     placer.add_uprights(event_days)
-    last = judged_rows[-1]
-    tint = {"off": "off", "risk": "risk", "on": "on"}.get(labels.STATUS_STYLES[last["status"]].colour, "ink")
-    figure = _Label(format_row_rate(last), last["day"], axis.high, 0, -15, "right", tint, "bold", 18)
+    tint = {"off": "off", "risk": "risk", "on": "on"}.get(labels.STATUS_STYLES[judged.statuses[-1]].colour, "ink")
+    figure = _Label(judged.format_rate(), placer.last, axis.high, 0, -15, "right", tint, "bold", 18)
     gap = text_width(figure.text, 18, True) + 6
     placed = [
         figure,
-        _Label(figures.format_day(epoch_ms_to_date(last["day"])), last["day"], axis.high, -gap, -14, "right"),
+        _Label(figures.format_day(epoch_ms_to_date(placer.last)), placer.last, axis.high, -gap, -14, "right"),
     ]
     placer.occupied += map(placer.label_box, placed)
     if axis.target is not None:
         placed += _target_labels(placer, axis)
-    marked = [
-        row for row in judged_rows if before and row["day"] == date_to_epoch_ms(before) and row["rate"] is not None
-    ]
-    for row in marked:
-        text = f"{figures.format_day(epoch_ms_to_date(row['day']))}: {format_row_rate(row)}"
-        beside = _wide_placer(judged_rows, placed, axis) if events else None
+    marked = judged.position_of(date_to_epoch_ms(before)) if before else None
+    if marked is not None:
+        day = int(judged.days[marked])
+        text = f"{figures.format_day(epoch_ms_to_date(day))}: {judged.format_rate(marked)}"
+        beside = _wide_placer(judged, placed, axis) if events else None
         if beside is not None:
             beside.add_uprights(event_days)
-        placed.append(placer.place_label(_labels_around(text, row, 13), beside))
+        placed.append(placer.place_label(_labels_around(text, day, float(judged.rates[marked]), 13), beside))
     if others:
-        wide = _wide_placer(judged_rows, placed, axis) if len(others) > 1 else None
-        placed += _line_labels(placer, {window: judged_rows, **others}, wide, 40 if events or wide else 12)
-    return placed + (_event_labels(placer, _wide_placer(judged_rows, placed, axis), events) if events else [])
+        wide = _wide_placer(judged, placed, axis) if len(others) > 1 else None
+        placed += _line_labels(placer, {window: judged, **others}, wide, 40 if events or wide else 12)
+    return placed + (_event_labels(placer, _wide_placer(judged, placed, axis), events) if events else [])
 
 
-def _wide_placer(judged_rows: ChartRows, placed: Iterable[_Label], axis: RateAxis) -> _LabelPlacer:
+def _wide_placer(judged: RateLine, placed: Iterable[_Label], axis: RateAxis) -> _LabelPlacer:
     """Return a placer for the wide drawing that knows the labels placed so far."""
-    wide = _LabelPlacer(judged_rows, [], axis, WIDE - 48, 247)
+    wide = _LabelPlacer(judged, [], axis, WIDE - 48, 247)
     wide.occupied += map(wide.label_box, placed)
     return wide
 
@@ -237,7 +244,7 @@ def _target_labels(placer: _LabelPlacer, axis: RateAxis) -> list[_Label]:
     return [target, off]
 
 
-def _labels_around(text: str, row: dict[str, Any], size: int) -> list[_Label]:
+def _labels_around(text: str, day: int, rate: float, size: int) -> list[_Label]:
     """Return candidate labels around a point of a line: below, above and at both sides, near ones first.
 
     The last ones stand further aside, where a mark stands beside the point.
@@ -247,7 +254,7 @@ def _labels_around(text: str, row: dict[str, Any], size: int) -> list[_Label]:
     )  # fmt: skip
     offsets = [(dx, dy, align) for sides, distances in ((near, (14, 24, 38, 54)), (aside, (14, 24, 38)))
             for far in distances for dx, align in sides for dy in (far, -far)]  # fmt: skip
-    return [_Label(text, row["day"], row["rate"], dx, dy, align, "ink", "normal", size) for dx, dy, align in offsets]
+    return [_Label(text, day, rate, dx, dy, align, "ink", "normal", size) for dx, dy, align in offsets]
 
 
 MIN_LINE_GAP = 6.0
@@ -255,7 +262,7 @@ MIN_LINE_GAP = 6.0
 
 
 def _line_labels(
-    placer: _LabelPlacer, lines: Mapping[int, ChartRows], wide: _LabelPlacer | None, days_tried: int
+    placer: _LabelPlacer, lines: Mapping[int, RateLine], wide: _LabelPlacer | None, days_tried: int
 ) -> list[_Label]:
     """Return the labels of lines by window, each where its line is far from the others and the cost is lowest.
 
@@ -264,35 +271,45 @@ def _line_labels(
     With a `wide` placer, which is that of the wide drawing, a label is left out that would overlap another one or a
     line, or whose line is nowhere apart from the others.
     """
-    by_day = {
-        days: {row["day"]: row["rate"] for row in rows if row["rate"] is not None} for days, rows in lines.items()
-    }
-    shared = set.intersection(*map(set, by_day.values()))
+    days = np.unique(np.concatenate([line.days for line in lines.values()]))
+    rates = np.full((len(lines), len(days)), np.nan)
+    for row, line in zip(rates, lines.values(), strict=True):
+        row[np.searchsorted(days, line.days)] = line.rates
+    is_known = ~np.isnan(rates)
+    is_shared = is_known.all(axis=0)
     apart = 0.0 if wide is None else MIN_LINE_GAP / placer.height * (placer.axis.high - placer.axis.low)
     placed = []
-    for number, (window, rates) in enumerate(by_day.items()):
-        rivals = [other for other in by_day.values() if other is not rates]
-        nearest = {
-            day: min((rate - other[day] for other in rivals if day in other), key=abs, default=0.0)
-            for day, rate in rates.items()
-            if day in shared or not shared
-        }
-        nearest = {day: distance for day, distance in nearest.items() if abs(distance) >= apart}
-        candidates = [
-            _Label(f"{window} days", day, rates[day], dx, -dy if nearest[day] >= 0 else dy, align,
-                   "ink-2" if number else "ink")
-            for day in sorted(nearest, key=lambda day: -abs(nearest[day]))[:days_tried]
+    for number, window in enumerate(lines):
+        distances = _nearest_distances(rates, number)
+        can_stand = is_known[number] & (is_shared | ~is_shared.any()) & (np.abs(distances) >= apart)
+        far_first = np.flatnonzero(can_stand)[np.argsort(-np.abs(distances[can_stand]), kind="stable")][:days_tried]
+        points = zip(*(values[far_first].tolist() for values in (days, rates[number], distances)), strict=True)
+        candidates = (
+            _Label(f"{window} days", day, rate, dx, -dy if distance >= 0 else dy, align, "ink-2" if number else "ink")
+            for day, rate, distance in points
             for dy in (12, 20, -12, -20)
             for dx, align in ((0, "center"), (6, "left"), (-6, "right"))
-        ]  # fmt: skip
-        if wide is not None:
-            free = (
-                label for label in candidates if placer.cost(label) < _ACCEPTABLE_COST and not wide.overlaps(label)
-            )  # fmt: skip
-            candidates = list(islice(free, 1))
-            wide.occupied += map(wide.label_box, candidates)
-        placed += [placer.place_label(candidates)] if candidates else []
+        )  # fmt: skip
+        if wide is None:
+            placed += [placer.place_label(candidates)] if len(far_first) else []
+            continue
+        free = (label for label in candidates if placer.cost(label) < _ACCEPTABLE_COST and not wide.overlaps(label))
+        for label in islice(free, 1):
+            wide.occupied.append(wide.label_box(label))
+            placed.append(placer.place_label([label]))
     return placed
+
+
+def _nearest_distances(rates: np.ndarray, number: int) -> np.ndarray:
+    """Return how far one line is above the nearest other line on each day; 0 on days without another.
+
+    `rates` has a row for each line and a column for each day; NaN is no rate.
+    """
+    distances = rates[number] - np.delete(rates, number, axis=0)
+    distances[np.isnan(distances)] = np.inf
+    nearest = np.take_along_axis(distances, np.abs(distances).argmin(axis=0)[None], axis=0)[0]
+    nearest[np.isinf(nearest)] = 0.0
+    return nearest
 
 
 def label_layer(labels: Iterable[_Label], x: Any, y: Any) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import date
-from itertools import chain
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from healthkit.metrics.sides import lower_is_better
-from healthkit.report.charts.rate_axis import ChartError, RateAxis, format_row_rate, window_rows
+from healthkit.report.charts.rate_axis import ChartError, RateAxis, RateLine, window_line
 from healthkit.report.charts.rate_labels import label_layer, rate_labels
 from healthkit.report.charts.style import (
     CHART_CONFIG,
@@ -68,18 +68,18 @@ def rate_over_time(
             f"One chart shows up to {MAX_OTHER_WINDOWS + 1} windows; these are {len(others) + 1}. Draw them side by "
             "side by small_multiples, a chart for each."
         )
-    judged = window_rows(daily, window)
-    last = judged[-1]
-    thin = {days: window_rows(daily, days) for days in others}
+    judged = window_line(daily, window)
+    thin = {days: window_line(daily, days) for days in others}
     reported = _reported_points(marketplace_scores) if marketplace_scores is not None else []
-    axis = RateAxis.from_rows(judged, [*chain.from_iterable(thin.values()), *reported])
-    marked = shown_events(events, epoch_ms_to_date(judged[0]["day"]), epoch_ms_to_date(last["day"]))
+    axis = RateAxis.from_lines(judged, thin.values(), [row["rate"] for row in reported])
+    ends = int(judged.days[0]), int(judged.days[-1])
+    days = (epoch_ms_to_date(ends[0]), epoch_ms_to_date(ends[1]))
+    marked = shown_events(events, *days)
     labels = rate_labels(judged, thin, axis, window, before, marked)
-    days = day_axis(epoch_ms_to_date(judged[0]["day"]), epoch_ms_to_date(last["day"]))
-    x = number_channel(alt.X, "day", (judged[0]["day"], last["day"]), days)
+    x = number_channel(alt.X, "day", ends, day_axis(*days))
     y = number_channel(alt.Y, "rate", (axis.low, axis.high), axis.to_altair_axis())
     layers = _target_layers(axis)
-    layers += [rate_line(rows, x, y, "line-2", 1.5, dash) for rows, dash in zip(thin.values(), DASHES, strict=False)]
+    layers += [rate_line(line, x, y, "line-2", 1.5, dash) for line, dash in zip(thin.values(), DASHES, strict=False)]
     layers += [_event_layer(marked, x, {"expr": "height"})] if marked else []
     layers += [rate_line(judged, x, y, "ink", 2.25)]
     if marketplace_scores is not None:
@@ -129,23 +129,24 @@ def _target_layers(axis: RateAxis) -> list[Any]:
     ]
 
 
-def rate_line(rows: ChartRows, x: Any, y: Any, colour_name: str, width: float, dash: Sequence[float] = ()) -> Any:
+def rate_line(line: RateLine, x: Any, y: Any, colour_name: str, width: float, dash: Sequence[float] = ()) -> Any:
     """Return a layer that draws a rate as an unsmoothed line with one point per day.
 
     `width` is the width of the line, `dash` the lengths of its dashes and gaps, in pixels.
     """
-    points = [{"day": row["day"], "rate": row["rate"]} for row in rows]
     look = {"stroke": colour(colour_name), "strokeWidth": width, "strokeJoin": "round"}
-    return make_layer("line", points, look | ({"strokeDash": list(dash)} if dash else {}), x=x, y=y)
+    return make_layer("line", line.points(), look | ({"strokeDash": list(dash)} if dash else {}), x=x, y=y)
 
 
-def _dot_layer(rows: ChartRows, x: Any, y: Any, before: date | None) -> Any:
+def _dot_layer(line: RateLine, x: Any, y: Any, before: date | None) -> Any:
     """Return the layer of dots: the last day in the colour of its status, and the day to compare with."""
-    marked = [row for row in rows if before and row["rate"] is not None and row["day"] == date_to_epoch_ms(before)][:1]
-    points = [{"day": row["day"], "rate": row["rate"], "c": colour("ink"), "s": 48} for row in marked]
-    if rows[-1]["rate"] is not None:
-        tint = labels.STATUS_STYLES[rows[-1]["status"]].colour
-        points.append({"day": rows[-1]["day"], "rate": rows[-1]["rate"], "c": colour(tint), "s": 72})
+    marked = line.position_of(date_to_epoch_ms(before)) if before else None
+    tint = labels.STATUS_STYLES[line.statuses[-1]].colour
+    dots = [*([(marked, "ink", 48)] if marked is not None else []), (-1, tint, 72)]
+    points = [
+        {"day": int(line.days[n]), "rate": float(line.rates[n]), "c": colour(name), "s": size}
+        for n, name, size in dots if line.rates[n] == line.rates[n]
+    ]  # fmt: skip
     dot = {"fill": {"expr": "datum.c"}, "size": {"expr": "datum.s"}, "stroke": colour("paper"), "strokeWidth": 1.5}
     return make_layer("point", points, {"opacity": 1, **dot}, x=x, y=y)
 
@@ -186,18 +187,18 @@ def small_multiples(
 
 def _small_chart(name: str, daily: pd.DataFrame, days: tuple[int, int], events: Iterable[Event]) -> Any:
     """Return one small chart: the rate, its target and last day, with name and rate above it."""
-    rows = window_rows(daily, int(daily["window"].iloc[-1]))
+    line = window_line(daily, int(daily["window"].iloc[-1]))
     pair = [daily[column].iloc[0] for column in ("account", "marketplace")] if events else []
     marked = shown_events((event for event in events if event.is_of(*pair)), *map(epoch_ms_to_date, days))
-    axis, last = RateAxis.from_rows(rows, []), rows[-1]
-    tint = labels.STATUS_STYLES[last["status"]]
+    axis, last_rate = RateAxis.from_lines(line), float(line.rates[-1])
+    tint = labels.STATUS_STYLES[line.statuses[-1]]
     x = number_channel(alt.X, "day", days, alt.Axis(
         values=list(days), labelExpr="utcFormat(datum.value, '%-d %b')", labelFlush=True, grid=False, title=None,
         domainColor=colour("rule-strong"), tickColor=colour("rule-strong"), tickSize=4, labelPadding=2,
     ))  # fmt: skip
     y = number_channel(alt.Y, "rate", (axis.low, axis.high), None)
     target_rows = [] if axis.target is None else [{"rate": axis.target}]
-    figure = f"{tint.symbol} {format_row_rate(last)}" if last["rate"] is not None else tint.word
+    figure = tint.word if math.isnan(last_rate) else f"{tint.symbol} {line.format_rate()}"
     name = truncate(name, SMALL_CHART_SIZE[0] - text_width(figure, 13, True) - 14, lambda text: text_width(text, 13))
     title_texts = [
         {"t": name, "x": 0, "a": "left", "c": colour("ink"), "w": "normal"},
@@ -205,14 +206,14 @@ def _small_chart(name: str, daily: pd.DataFrame, days: tuple[int, int], events: 
     ]
     set_as = {"align": {"expr": "datum.a"}, "fill": {"expr": "datum.c"}, "fontWeight": {"expr": "datum.w"}}
     above = {"x": {"expr": "datum.x"}, "y": -12, "baseline": "middle", "fontSize": 13}
-    dot = [{"day": last["day"], "rate": last["rate"], "c": colour(tint.colour)}] if last["rate"] is not None else []
+    dot = {"day": int(line.days[-1]), "rate": last_rate, "c": colour(tint.colour)}
     look = {"fill": {"expr": "datum.c"}, "size": 56, "stroke": colour("paper"), "strokeWidth": 1.5, "opacity": 1}
     layers = [
         # A grid of charts has no expression for the height of one.
         *([_event_layer(marked, x, SMALL_CHART_SIZE[1])] if marked else []),
         make_layer("rule", target_rows, {"stroke": colour("rule-strong"), "strokeDash": [4, 3]}, y=y),
-        rate_line(rows, x, y, "ink", 1.75),
-        make_layer("point", dot, look, x=x, y=y),
+        rate_line(line, x, y, "ink", 1.75),
+        make_layer("point", [] if math.isnan(last_rate) else [dot], look, x=x, y=y),
         make_layer("text", title_texts, {**set_as, **above}, text=TEXT_CHANNEL),
     ]
     # LayerSpec, not LayerChart: many charts share one script, and the data needs no validation by Altair.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import altair as alt
@@ -83,11 +84,17 @@ def _with_css_colours(node: Any) -> Any:
     >>> _with_css_colours({"fill": "#b83a00", "stroke": "red"})
     {'fill': 'var(--off, #b83a00)', 'stroke': 'red'}
     """
-    if isinstance(node, dict):
-        return {name: _with_css_colours(value) for name, value in node.items()}
+    if isinstance(node, str):
+        return _CSS_COLOURS.get(node, node)
     if isinstance(node, list):
         return [_with_css_colours(value) for value in node]
-    return _CSS_COLOURS.get(node, node) if isinstance(node, str) else node
+    if not isinstance(node, dict):
+        return node
+    # Most values are the numbers of rows: a call for each of them would be most of the time.
+    return {
+        name: _with_css_colours(value) if isinstance(value, str | list | dict) else value
+        for name, value in node.items()
+    }
 
 
 def chart_description(chart: Any) -> str:
@@ -100,6 +107,7 @@ def chart_sizes(vega_lite: dict[str, Any]) -> dict[str, list[int]]:
     return vega_lite["usermeta"]["sizes"]
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Return the approximate width of a text in the given font size, in pixels."""
     thin, broad = "ijlt.,:;'|!()[] fr“”-", "mwMW%@"
