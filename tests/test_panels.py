@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 import healthkit as hk
+from healthkit.ingest.importer import import_files
 from healthkit.panels import js_widgets, order_list, where_i_stand_model
 from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import vega_bundle
-from healthkit.store import StoreError
+from healthkit.store import Store, StoreError
 from healthkit.workspace.workspace import Workspace
+from tests.builders.sample import SAMPLE
 
 OCTOBER = date(2026, 10, 31)
 
@@ -301,3 +303,17 @@ def test_a_rate_that_is_not_judged_says_so_among_others(desk):
     day = "".join(text for text, _ in panel.answer_widget.content["notes"][1])
     assert scored(desk, panel.question._replace(window=300))["status"] == "short history"
     assert re.search(r"7 days [\d.]+%, 30 days [\d.]+%, 300 days [\d.]+% \(short history\)\.$", day), day
+
+
+def test_a_window_by_which_the_rule_judged_on_no_day_shown_draws_no_line(tmp_path):
+    """A rule of eBay judges over a year or three months by the seller's sales; one of both has no rows here."""
+    list(import_files([SAMPLE / "second-spin-audio"], Store(tmp_path / "store")))
+    desk = hk.open_workspace(tmp_path / "store")
+    question = Question("second-spin-audio", "EBAY", "late_shipment_rate", "seller", 20, date(2026, 7, 15))
+    answer = where_i_stand_model.answer_question(desk, question, 120)
+    known = set(answer.daily_scores["window"])
+    assert set(answer.other_windows) <= known
+    assert not set(answer.rule.windows) <= known
+    spec = where_i_stand_model.render_answer(answer)["figure"]["spec"]
+    lines = [layer for layer in spec["layer"] if layer["mark"]["type"] == "line"]
+    assert len(lines) == len(answer.other_windows) + 1

@@ -115,7 +115,7 @@ class Answer:
     @cached_property
     def can_be_drawn(self) -> bool:
         """Whether at least two days have a rate, so that the chart can be drawn."""
-        return int((~self.window_scores["status"].isin(charts.UNDRAWN_STATUSES)).sum()) > 1
+        return sum(status not in charts.UNDRAWN_STATUSES for status in self.window_scores["status"].tolist()) > 1
 
     @cached_property
     def window_scores(self) -> pd.DataFrame:
@@ -337,7 +337,7 @@ def answer_question(
     added = [tuple(one for one in group if one not in rule.windows) for group in ((window,), chosen)]
     if any(added):
         pieces = [_history(workspace, *measure, group, days, as_of) for group in added if group]
-        daily = pd.concat([*pieces, daily], ignore_index=True).drop_duplicates(["window", "as_of"], ignore_index=True)
+        daily = pd.concat([*pieces, daily], ignore_index=True)
     score = _select_row(daily, window, as_of)
     if score is None:
         raise QuestionError(
@@ -359,18 +359,24 @@ def answer_question(
         missing = _missing_file_sentences(account_verdict, verdict)
     return Answer(
         question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing,
-        *_events(workspace, question, daily), chosen or tuple(one for one in rule.windows if one != window),
+        *_events(workspace, question, daily), chosen or _other_windows(rule, daily, window),
         bool(chosen),
     )  # fmt: skip
+
+
+def _other_windows(rule: Any, daily: pd.DataFrame, window: int) -> tuple[int, ...]:
+    """Return the windows of a rule besides the given one, as far as the rule judged by them on the days of `daily`."""
+    found = set(daily["window"].unique())
+    return tuple(one for one in rule.windows if one != window and one in found)
 
 
 def _events(workspace: Workspace, question: Question, daily: pd.DataFrame) -> tuple[tuple[Event, ...], pd.DataFrame]:
     """Return the events on the days of a chart, and their effects on the measure of a question."""
     view = workspace.account(question.account, question.marketplace)
-    days = [day.date() for day in daily["as_of"]]
+    first, last = daily["as_of"].min().date(), daily["as_of"].max().date()
     effects = _event_effects(workspace, question.account, question.marketplace, question.as_of)
     of_measure = (effects["metric"] == question.metric) & (effects["channel"] == question.channel)
-    return tuple(charts.shown_events(view.events, min(days), max(days))), effects[of_measure]
+    return tuple(charts.shown_events(view.events, first, last)), effects[of_measure]
 
 
 @lru_cache(maxsize=32)
@@ -416,13 +422,17 @@ def _history(
     days: int,
     as_of: date,
 ) -> pd.DataFrame:
-    """Return SCORES of a metric on the days up to `as_of`, at most back to the first day of its policy; cached."""
+    """Return SCORES of a metric on the days up to `as_of`, at most back to the first day of its policy; cached.
+
+    Of a day and window that several rules judge, the row of the first rule.
+    """
     begins = workspace.policies[marketplace].complete_from
     since = max(begins, as_of - timedelta(days=days - 1))
     score_days = _cached_days_of(since, as_of) or [as_of]
     rows = workspace.account(account, marketplace).score(score_days, window=windows, metrics=[metric])
     is_of_channel = (rows["channel"] == channel).to_numpy()
-    return rows if is_of_channel.all() else rows[is_of_channel].reset_index(drop=True)
+    rows = rows if is_of_channel.all() else rows[is_of_channel]
+    return rows.drop_duplicates(["window", "as_of"], ignore_index=True)
 
 
 @lru_cache(maxsize=16)
