@@ -91,6 +91,10 @@ def transcode_to_utf8(pieces: Iterable[bytes], encoding: str, name: str) -> Iter
     decoder, passed, incomplete = codecs.getincrementaldecoder(encoding)(), 0, b""
     try:
         for piece in pieces:
+            if encoding == "utf-8" and not incomplete and piece.isascii():
+                yield piece  # Decoding it would make a copy.
+                passed += len(piece)
+                continue
             text = decoder.decode(piece)
             if encoding == "utf-8":
                 whole, incomplete = incomplete + piece, decoder.getstate()[0]

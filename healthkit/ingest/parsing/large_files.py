@@ -17,11 +17,12 @@ import os
 import re
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
+from itertools import chain
 from typing import IO, Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from healthkit.ingest.parsing.csv_table import (
 )
 from healthkit.ingest.parsing.detect import UnknownFileKind, detect_kind
 from healthkit.ingest.parsing.encodings import (
+    HEAD_BYTES,
     NotUtf8,
     detect_encoding,
     encoding_from_bom,
@@ -227,65 +229,41 @@ class _LargeFile:
     def _read_chunks(self) -> Iterator[Chunk]:
         """Yield the file in chunks that end where an order ends."""
         name = self.part.name
-        header, pending, lines_before, is_first = b"", b"", 0, True
-        for block in self._read_line_blocks():
-            refuse_long_lines(name, block, lines_before + pending.count(b"\n"))
-            text, notes = normalize_text(block, name, is_partial=True)
-            if not header:
-                text, pending = pending + text, b""
-                if b"\n" not in text:
-                    raise NeedsWholeFile  # Its lines end in carriage returns alone, or it is one line.
-                trimmed = text.lstrip(b"\n")
-                header, _, rest = trimmed.partition(b"\n")
-                lines_before += len(text) - len(trimmed) + bool(header)
-                if not header:
-                    continue
-                kind, delimiter = _detect_kind(name, trimmed)
-                if kind.quoted:
-                    raise NeedsWholeFile  # A cell may hold line ends.
-                order_column = kind.normalize_header(header.decode(), delimiter).index(kind.required_columns[0])
-                text = rest
-            end = _last_order_start(text, order_column, delimiter.encode())
-            if not end:
-                # The order may have begun in the text before.
-                text, pending = pending + text, b""
-                end = _last_order_start(text, order_column, delimiter.encode())
-            body = b"".join((pending, memoryview(text)[:end]))  # Of a view, because each copy of a chunk takes long.
-            pending = text[end:]
-            if body:
-                yield Chunk(header, kind, delimiter, body, lines_before + 1, is_first, len(block), notes)
-                lines_before, is_first = lines_before + body.count(b"\n"), False
-            elif len(pending) > MAX_ORDER_BYTES:
-                raise NeedsWholeFile
-        if not header:
-            raise NeedsWholeFile
-        if pending or is_first:
-            yield Chunk(header, kind, delimiter, pending, lines_before + 1, is_first, 0, [])
+        pieces = transcode_to_utf8(self._read_pieces(), self.encoding, name)
+        header, text, begin, lines_before, header_notes = self._find_header(pieces)
+        kind, delimiter = _detect_kind(name, header + b"\n" + text[begin : begin + HEAD_BYTES])
+        if kind.quoted:
+            raise NeedsWholeFile  # A cell may hold line ends.
+        order_column = kind.normalize_header(header.decode(), delimiter).index(kind.required_columns[0])
+        is_first = True
+        for lines in _split_at_orders(chain([text], pieces), begin, order_column, delimiter.encode()):
+            refuse_long_lines(name, lines, lines_before)
+            body, notes = normalize_text(lines, name, is_partial=True)
+            if is_first:
+                notes = [*header_notes, *notes]
+            size = len(lines) + (begin if is_first else 0)
+            yield Chunk(header, kind, delimiter, body, lines_before + 1, is_first, size, notes)
+            lines_before, is_first = lines_before + body.count(b"\n"), False
 
-    def _read_line_blocks(self) -> Iterator[bytes]:
-        """Yield the text as UTF-8 in blocks of whole lines, of about CHUNK_BYTES each."""
-        pieces: list[bytes | memoryview] = []
-        size = 0
-        for piece in transcode_to_utf8(self._read_pieces(), self.encoding, self.part.name):
-            pieces.append(piece)
-            size += len(piece)
-            end = piece.rfind(b"\n") + 1
-            if end and size >= CHUNK_BYTES:
-                pieces[-1] = memoryview(piece)[:end]
-                yield b"".join(pieces)
-                pieces, size = [piece[end:]], len(piece) - end
-            elif not end and size > 2 * MAX_LINE_BYTES:
-                if any(b"\r" in bytes(one) for one in pieces):
-                    raise NeedsWholeFile  # Its lines may end in carriage returns alone.
-                yield b"".join(pieces)
-                pieces, size = [], 0
-        if size:
-            yield b"".join(pieces)
+    def _find_header(self, pieces: Iterator[bytes]) -> tuple[bytes, bytes, int, int, list[str]]:
+        """Return the header, the text read so far, where the rows begin in it and after how many lines, and notes."""
+        text, begin, lines = b"", 0, 0
+        for piece in pieces:
+            text, begin = text[begin:] + piece, 0
+            while end := text.find(b"\n", begin) + 1:
+                line, notes = normalize_text(text[begin:end], self.part.name, is_partial=True)
+                begin, lines = end, lines + 1
+                if line != b"\n":
+                    return line[:-1], text, begin, lines, notes
+            if len(text) - begin > 2 * MAX_LINE_BYTES:
+                refuse_long_lines(self.part.name, text[begin:], lines)
+                break
+        raise NeedsWholeFile  # Its lines end in carriage returns alone, or it is one line.
 
     def _read_pieces(self) -> Iterator[bytes]:
         """Yield the bytes of the file and take their digest."""
         self.digest = hashlib.sha256()
-        for piece in self.part.read_pieces():
+        for piece in self.part.read_pieces(CHUNK_BYTES):
             self.digest.update(piece)
             yield piece
 
@@ -314,10 +292,36 @@ def _select_orders(name: str, orders: np.ndarray, chunk: Chunk) -> CsvTable:
     return table.filter_rows(pa.array(is_in_sorted(order_numbers(table[column]), orders)))
 
 
+def _split_at_orders(pieces: Iterable[bytes], begin: int, column: int, delimiter: bytes) -> Iterator[bytes]:
+    """Yield the lines of a text that is given in pieces, cut where an order ends; the rows begin in its first piece.
+
+    Raise NeedsWholeFile if the lines of one order are too many.
+    """
+    pending = b""
+    for piece in pieces:
+        end = _last_order_start(piece, column, delimiter)
+        if end <= begin:
+            # The order may have begun in the piece before.
+            piece, pending, begin = pending + piece[begin:], b"", 0
+            end = _last_order_start(piece, column, delimiter)
+        if end:
+            yield b"".join((pending, memoryview(piece)[begin:end]))  # Of a view: each copy of a piece takes long.
+        pending, begin = piece[end:], 0
+        if len(pending) > 2 * MAX_LINE_BYTES and b"\n" not in pending[-2 * MAX_LINE_BYTES :]:
+            if b"\r" in pending:
+                raise NeedsWholeFile  # Its lines may end in carriage returns alone.
+            break  # The last line is too long, for which it is refused.
+        if len(pending) > MAX_ORDER_BYTES:
+            raise NeedsWholeFile
+    yield pending
+
+
 def _last_order_start(text: bytes, column: int, delimiter: bytes) -> int:
     """Return where the lines of the last order begin. More lines of it may follow in the file.
 
-    >>> _last_order_start(b"a,1\\nb,1\\nb,2\\n", 0, b",")
+    The first and the last line of the text may be incomplete.
+
+    >>> _last_order_start(b"a,1\\nb,1\\nb,2\\nc", 0, b",")
     4
     """
 
@@ -325,8 +329,8 @@ def _last_order_start(text: bytes, column: int, delimiter: bytes) -> int:
         cells = text[begin:end].split(delimiter, column + 1)
         return cells[column] if len(cells) > column else b""
 
-    end = len(text)
-    begin = text.rfind(b"\n", 0, end - 1) + 1
+    end = text.rfind(b"\n") + 1
+    begin = text.rfind(b"\n", 0, max(0, end - 1)) + 1
     last = read_order(begin, end)
     while begin:
         earlier = text.rfind(b"\n", 0, begin - 1) + 1

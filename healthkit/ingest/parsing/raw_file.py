@@ -25,8 +25,8 @@ Text packs to about a tenth of its size.
 """
 MAX_UNPACKED_BYTES = 16 << 30
 """Largest unpacked size of any file (protects against decompression bombs). [bytes]"""
-PIECE_BYTES = 1 << 22
-"""Size of the pieces in which files are read. [bytes]"""
+PIECE_BYTES = 1 << 18
+"""Size of the pieces in which files are read; such a piece stays in a processor's cache. [bytes]"""
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
 UNREADABLE_ERRORS = (EOFError, OSError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile)
@@ -76,14 +76,14 @@ class FilePart:
         """
         return b"".join(self.read_pieces())
 
-    def read_pieces(self) -> Iterator[bytes]:
-        """Yield the unpacked bytes in pieces, for files that do not fit into memory.
+    def read_pieces(self, piece_bytes: int | None = None) -> Iterator[bytes]:
+        """Yield the unpacked bytes in pieces, for files that do not fit into memory; by default of PIECE_BYTES.
 
         Raise ReaderError if they cannot be read or unpacked.
         """
         try:
             with self._open_unpacked() as (file, packed_size):
-                yield from _read_limited(file, packed_size, self.name)
+                yield from _read_limited(file, packed_size, self.name, piece_bytes or PIECE_BYTES)
         except ReaderError:
             raise
         except (WorkbookError, ConnectorTableError) as error:
@@ -115,7 +115,7 @@ class FilePart:
             if magic.startswith(GZIP_MAGIC):
                 file, packed_size = cast(IO[bytes], stack.enter_context(gzip.open(file))), size
             elif magic == ZIP_MAGIC:
-                data = b"".join(_read_limited(file, packed_size, self.name))
+                data = b"".join(_read_limited(file, packed_size, self.name, PIECE_BYTES))
                 file, packed_size = io.BytesIO(workbook_to_text(data, self.name)), 0
             text = open_as_text(file, self.name)
             if text is not file:
@@ -180,10 +180,10 @@ def combine_digests(digests: Iterable[str]) -> str:
     return digest_bytes("\n".join(sorted(digests)).encode())
 
 
-def _read_limited(file: IO[bytes], packed_size: int, name: str) -> Iterator[bytes]:
+def _read_limited(file: IO[bytes], packed_size: int, name: str, piece_bytes: int) -> Iterator[bytes]:
     """Yield a file in pieces. Raise ReaderError once a packed file exceeds the limits on its unpacked size."""
     limit, size = min(MAX_UNPACKED_BYTES, max(FREE_UNPACKED_BYTES, MAX_UNPACK_RATIO * packed_size)), 0
-    while piece := file.read(PIECE_BYTES):
+    while piece := file.read(piece_bytes):
         size += len(piece)
         if packed_size and size > limit:
             raise ReaderError(
