@@ -194,8 +194,8 @@ def test_an_import_says_what_it_took_and_the_second_adds_nothing(run, tmp_path):
     first, second = run(*words), run(*words)
     assert first.exit_code == second.exit_code == 0
     assert "skipped" in first.output
-    assert re.search(r"[1-9]\d* files taken into .*, 0 already there, 0 refused", first.output.replace("\n", " "))
-    assert re.search(r"0 files taken into .*, [1-9]\d* already there", second.output.replace("\n", " "))
+    assert re.search(r"[1-9]\d* files imported into .*, 0 already there, 0 refused", first.output.replace("\n", " "))
+    assert re.search(r"0 files imported into .*, [1-9]\d* already there", second.output.replace("\n", " "))
 
 
 def test_a_refused_file_makes_the_exit_code_one_and_the_others_are_taken(run, tmp_path):

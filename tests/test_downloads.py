@@ -262,8 +262,8 @@ def test_what_shows_a_part_says_so_and_names_the_file_that_shows_all():
 
 def test_what_no_download_holds_is_filled_in_by_hand():
     assert sentences(("contacts", date(2026, 8, 30), LAST, None, None, ("late_response_rate",))) == [
-        "Fill in the buyer messages CSV (docs/files.md) for 90 days, 30 August to 27 November 2026: no download holds "
-        "it. Needed for: Late answers."
+        "Fill in the buyer messages CSV (docs/files.md) for 90 days, 30 August to 27 November 2026: no download "
+        "contains it. Needed for: Late answers."
     ]
     [more] = sentences(("contacts", date(2026, 8, 30), LAST, date(2026, 8, 30), date(2026, 11, 20), (), "contacts"))
     assert more.startswith(

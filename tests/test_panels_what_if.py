@@ -71,7 +71,7 @@ def test_another_measure_has_its_own_causes(panel):
 
 def test_what_cannot_be_tried_is_said_in_a_sentence(panel):
     panel.measure.value = ("refund_rate", "seller")
-    assert "not held against a target" in panel.finding
+    assert "no target, so" in panel.finding
     assert panel._slider_rows.children == panel._ticks.children == (), "those of the measure before are gone"
     assert panel._cleared_label.layout.display == "none"
     assert panel.answer is None

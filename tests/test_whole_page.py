@@ -289,7 +289,7 @@ def test_a_violation_is_never_the_least_room_for_none_is_allowed(account: Monthl
 def test_a_chapter_says_what_the_rules_text_says_with_its_source_and_since_when(account: MonthlyReport) -> None:
     told = words(measure_chapters(account).html)
     assert (
-        "What may follow. Off target for 22 days in a row; of that the rule’s source says, under “at risk”: "
+        "What may follow. Off target for 22 days in a row; the rule’s source says, under “at risk”: "
         "Offers may be deactivated. Source: Help page; the marketplace&#39;s own page." in told
     )
 

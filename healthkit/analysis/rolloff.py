@@ -162,7 +162,7 @@ def roll_off_calendar(
     if pd.isna(row["rate"]) and row["counted"]:
         raise OutlookError("no rate of orders, so no orders that leave bring it back.", row["metric"])
     if rule is None or rule.target is None:
-        raise OutlookError("not held against a target, so there is no day on which it is back.", row["metric"])
+        raise OutlookError("no target, so there is no day on which it is back.", row["metric"])
     as_of, window = row["as_of"].date(), int(row["window"])
     lag = (row["as_of"] - row["last_day"]).days
     known = counts if holds_coming_changes else counts_known_on(counts, as_of)

@@ -155,7 +155,7 @@ class Forecaster:
         """
         rule = next((rule for rule in policy.rules if rule.id == row["rule"]), None)
         if rule is None or rule.target is None or (pd.isna(row["rate"]) and row["counted"]):
-            raise OutlookError("not held against a target, so no future can be off it.", row["metric"])
+            raise OutlookError("no target, so no future can miss it.", row["metric"])
         account, marketplace, channel = row["account"], row["marketplace"], row["channel"]
         lag = (row["as_of"] - row["last_day"]).days
         history, pooled = self._pool(rule.metric, rule.basis, marketplace, channel)

@@ -202,5 +202,6 @@ def _print_reports(reports: list[_FileReport], folder: Path) -> None:
         print_error(f"refused  {why}")
     files = figures.format_quantity(sum(bool(one.imported) for one in reports), "file")
     out.print(
-        f"{files} taken into {folder}, {len(already_stored):,} already there, {len(refused):,} refused.", soft_wrap=True
+        f"{files} imported into {folder}, {len(already_stored):,} already there, {len(refused):,} refused.",
+        soft_wrap=True,
     )

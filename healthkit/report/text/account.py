@@ -239,7 +239,7 @@ def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> 
     >>> stage = Some(stage="at risk", says="Offers may be deactivated", days=1)
     >>> streak = Some(since=date(2026, 10, 10), days=22, may_be_longer=False, stage=stage, source="Help page; read in 2026")
     >>> consequence_sentence(streak, [], "a third party")
-    'Off target for 22 days in a row; of that the rule’s source says, under “at risk”: Offers may be deactivated. Source: Help page; a third party.'
+    'Off target for 22 days in a row; the rule’s source says, under “at risk”: Offers may be deactivated. Source: Help page; a third party.'
     >>> streak.stage, later = None, Some(stage="a month off target", says="Risk of demotion", days=31)
     >>> consequence_sentence(streak, [later], "your own standard")
     'Off target for 22 days in a row. From 31 days on, which is 9 November should it stay so, the rule’s source says, under “a month off target”: Risk of demotion. Source: Help page; your own standard.'
@@ -252,7 +252,7 @@ def consequence_sentence(streak: Any, stages: Sequence[Any], certainty: str) -> 
         return ""
     if streak.stage is not None:
         duration = off_target_run_phrase(streak.days, streak.may_be_longer)
-        link = "; of that"
+        link = ";"
     else:
         duration = off_target_run_phrase(streak.days)
         stage_day = format_long_day(streak.since + timedelta(days=stage.days - 1), streak.since.year)

@@ -155,7 +155,7 @@ def advice_sentence(advice: DownloadAdvice) -> str:
     location = download_location(advice.menu, advice.report_type, advice.site, advice.api)
     text = f"Download the {advice.title} ({location})"
     if advice.by_hand:
-        text = f"Fill in the {advice.title} (docs/files.md) for {_days_phrase(advice)}: no download holds it"
+        text = f"Fill in the {advice.title} (docs/files.md) for {_days_phrase(advice)}: no download contains it"
     if advice.snapshot:
         text += f"; {SNAPSHOT_DAYS}"
     elif not advice.by_hand:
@@ -183,7 +183,7 @@ def advice_cells(advice: DownloadAdvice) -> dict[str, str]:
     evidence, location = evidence_list(advice.evidence, company_of(advice.marketplace)), ""
     if advice.kind:
         report_type = "" if advice.menu else advice.report_type
-        no_download = "docs/files.md: no download holds it"
+        no_download = "docs/files.md: no download contains it"
         location = (
             no_download if advice.by_hand else download_location(advice.menu, report_type, advice.site, advice.api)
         )

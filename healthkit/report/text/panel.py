@@ -91,12 +91,9 @@ def no_target_error(label: str) -> str:
     """Return the message on a measure that has no target.
 
     >>> no_target_error("refunds")
-    'Refunds: not held against a target, so there is no day on which it is back. Choose another measure.'
+    'Refunds: no target, so there is no day on which it is back. Choose another measure.'
     """
-    return (
-        f"{capitalise_first(label)}: not held against a target, so there is no day on which it is back. Choose another "
-        "measure."
-    )
+    return f"{capitalise_first(label)}: no target, so there is no day on which it is back. Choose another measure."
 
 
 def nothing_counts_error(account: str, as_of: date, ends_on: date) -> str:

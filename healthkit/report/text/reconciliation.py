@@ -33,7 +33,7 @@ DIFFERENCE_REASONS = {
     "cancelled orders": "it leaves cancelled orders out",
     "counted twice": "it counts an order once for each of its defects",
     "not imported": "none of our files covers such defects",
-    "feedback removed": "feedback that one of the two holds for removed",
+    "feedback removed": "feedback that only one of the two counts as removed",
     "cleared": "cleared on one of the two sides only",
     "known later": "our files date the defect after that day",
     "not known there": "learnt in the last days, and not in its figure yet",
