@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from healthkit import batch
+from healthkit.batch.output_files import account_stem, page_stem
 from healthkit.files import temp_folders
 from healthkit.ingest import importer
 from healthkit.schema import tables
@@ -391,17 +393,21 @@ def test_an_account_of_an_empty_store_is_refused_by_a_whole_sentence(tmp_path):
         store_module.refuse_unknown_accounts(["petit"], [], tmp_path)
 
 
-def test_packages_mails_and_summaries_of_a_purged_account_are_named(tmp_path):
+@pytest.mark.parametrize("account", ["petit", "Petit & Fils"])
+def test_packages_mails_and_summaries_of_a_purged_account_are_named(account, tmp_path):
+    """Also those of an account whose name cannot be that of a file: a digest follows in their names."""
+    de, fr, other = (page_stem(*one) for one in ((account, "DE"), (account, "FR"), ("other", "DE")))
+    whole = account_stem(account)
     month = tmp_path / "2026-10"
     made = [
-        "petit_de/petit_de.html", "petit_fr.html", "packages/petit.zip", "mail/petit.eml", "summaries/petit_de.txt",
-        "links/4f1c/petit.zip",
+        f"{de}/{de}.html", f"{fr}.html", f"packages/{whole}.zip", f"mail/{whole}.eml", f"summaries/{de}.txt",
+        f"links/4f1c/{whole}.zip",
         "packages/petite.zip", "other_de.html",
     ]  # fmt: skip
     for name in made:
         (month / name).parent.mkdir(parents=True, exist_ok=True)
         (month / name).write_text("x")
-    for account, marketplace in (("petit", "DE"), ("petit", "FR"), ("other", "DE")):
-        data = month / f"{account}_{marketplace.lower()}.json"
-        data.write_text(json.dumps({"account": account, "marketplace": marketplace, "as_of": "2026-10-20"}))
-    assert removal.find_pages(["petit"], [tmp_path]) == sorted(month / name for name in made[:6])
+    for stem, name, marketplace in ((de, account, "DE"), (fr, account, "FR"), (other, "other", "DE")):
+        text = json.dumps({"account": name, "marketplace": marketplace, "as_of": "2026-10-20"})
+        (month / f"{stem}.json").write_text(text)
+    assert batch.find_pages([account], [tmp_path]) == sorted(month / name for name in made[:6])

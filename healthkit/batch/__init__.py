@@ -6,6 +6,7 @@ its last cell shows the data for the index (`ReportData`).
 
 import lazy_loader as lazy
 
+from healthkit.batch.deliveries import find_pages
 from healthkit.batch.mail import send_mails, write_mails, write_summaries
 from healthkit.batch.monthly_batch import BatchResult, ReportFailure, generate_reports
 from healthkit.batch.page_job import Client, PageRequest
@@ -25,6 +26,7 @@ __all__ = [
     "ReportData",
     "ReportFailure",
     "check_server",
+    "find_pages",
     "generate_reports",
     "missing_pdf_sentences",
     "removed_delivery_sentences",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -187,6 +187,31 @@ def _subject(name: str) -> tuple[str, str]:
     """
     folder, stem = name.partition("/")[0], name.rpartition("/")[2].rpartition(".")[0]
     return SUMMARIES if folder == SUMMARIES else PACKAGES, stem
+
+
+def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> list[Path]:
+    """Find the HTML pages of the given accounts in the given folders of reports, and what was made of them.
+
+    The JSON file beside each page, or beside the folder of a page that can be sent on its own, names its account.
+    Packages, mails and summaries are found by their name in the folders beside it.
+    """
+    found: set[Path] = set()
+    for path in sorted({file for folder in report_folders if folder.is_dir() for file in folder.rglob("*.json")}):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if not isinstance(content, dict) or content.get("account") not in accounts or "as_of" not in content:
+            continue
+        stem, folders = path.stem, [path.parent / name for name in (PACKAGES, MAILS, SUMMARIES)]
+        found.update(
+            page for page in (path.with_suffix(".html"), path.parent / stem / f"{stem}.html") if page.is_file()
+        )
+        found.update(
+            file for folder in (*folders, *(path.parent / LINKED).glob("*")) if folder.is_dir()
+            for file in folder.iterdir() if file.stem in (stem, output_files.account_stem(content["account"]))
+        )  # fmt: skip
+    return sorted(found)
 
 
 def read_deliveries(folder: Path) -> Deliveries:

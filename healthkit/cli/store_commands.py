@@ -179,7 +179,7 @@ def remove(
             )
             return
         purged = hk.removal.purge(store, found, [reports])
-        pages = hk.removal.find_pages(found.accounts, [reports])
+        pages = hk.batch.find_pages(found.accounts, [reports])
     print_line(f"Purged: {figures.format_quantity(purged.removed, 'file')} removed from {store.folder}.")
     _print_left_files(purged, pages, reports)
 

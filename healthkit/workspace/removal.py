@@ -5,8 +5,7 @@ A purge deletes them from disk, together with the cached counts.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from healthkit import store
@@ -15,7 +14,7 @@ from healthkit.ingest.amazon_api.pull_state import StateFolder
 from healthkit.store import PurgeResult, Removal, Store
 from healthkit.workspace import counts_cache
 
-__all__ = ["PurgeResult", "Removal", "find_pages", "find_removal", "purge", "remove"]
+__all__ = ["PurgeResult", "Removal", "find_removal", "purge", "remove"]
 
 find_removal = store.find_removal
 remove = store.remove
@@ -59,33 +58,3 @@ def _report_folders(report_folders: Iterable[Path]) -> list[Path]:
         if folder.is_dir()
         for place in (folder, *filter(Path.is_dir, folder.iterdir()))
     ]
-
-
-FOLDERS_MADE_OF_PAGES = ("packages", "mail", "summaries")
-"""Folders beside pages that hold what was made of them for clients."""
-
-
-def find_pages(accounts: Collection[str], report_folders: Iterable[Path]) -> list[Path]:
-    """Find the HTML pages of the given accounts in the given folders of reports, and what was made of them.
-
-    The JSON file beside each page, or beside the folder of a page that can be sent on its own, names its account.
-    Packages, mails and summaries are found by their name in the folders beside it.
-    """
-    found: set[Path] = set()
-    for path in sorted({file for folder in report_folders if folder.is_dir() for file in folder.rglob("*.json")}):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if not isinstance(content, dict) or content.get("account") not in accounts or "as_of" not in content:
-            continue
-        own_folder = path.with_suffix("")
-        account_stem = path.stem.removesuffix(f"_{str(content.get('marketplace', '')).lower()}")
-        linked = (path.parent / "links").glob("*")
-        copies = (*(path.parent / name for name in FOLDERS_MADE_OF_PAGES), *linked)
-        found.update(page for page in (path.with_suffix(".html"), own_folder / f"{path.stem}.html") if page.is_file())
-        found.update(
-            file for folder in copies if folder.is_dir()
-            for file in folder.iterdir() if file.stem in (path.stem, account_stem)
-        )  # fmt: skip
-    return sorted(found)
