@@ -108,15 +108,15 @@ def parse_events(content: bytes, name: str = FILE_NAME) -> EventsTable:
             "Write: account,day,note (marketplace is optional)."
         )
     events: dict[int, Event] = {}
+    row_of: dict[Event, int] = {}
     for number in rows[1:]:
         where = f"{name}, row {number + 1}"
         if lines[number].count('"') % 2:
             raise EventsFileError(f"{where}: a quote is not closed in its row. Write each event in one row.")
         event = _parse_event(split_cells(lines[number], separator), columns, where)
-        if event in events.values():
-            first = next(line for line, other in events.items() if other == event)
-            raise EventsFileError(f"{where}: the same event is in row {first + 1}. Delete one of the two.")
-        events[number] = event
+        if event in row_of:
+            raise EventsFileError(f"{where}: the same event is in row {row_of[event] + 1}. Delete one of the two.")
+        events[number], row_of[event] = event, number
     return EventsTable(lines, columns, separator, events)
 
 
