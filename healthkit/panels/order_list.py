@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from healthkit.report import workbook
 from healthkit.report.html import measures
-from healthkit.report.html.order_lists import BYTE_ORDER_MARK, DETAIL_TITLES
+from healthkit.report.html.order_lists import DETAIL_TITLES, order_list_csv, order_list_xlsx, titled_orders
 from healthkit.report.text import figures, labels, movements
-from healthkit.schema import tables
 
 MAX_ROWS = 200
 """Maximum number of orders that the page shows; sorting, searching and saving use all orders."""
@@ -120,38 +118,23 @@ class OrderList:
         rows = self.select_rows(view)
         if self.add_details is not None:
             rows = self.add_details(rows)
-        words = {
-            "step": lambda value: movements.STEP_LABELS[value],
-            "causes": lambda value: labels.capitalise_first(labels.causes_phrase(str(value))),
-            "assumed": lambda value: labels.assumptions_sentence(measures.text_or_empty(value)),
-        }
-        columns = {}
-        for name, title in FILE_TITLES.items():
-            # How much an order adds is said only where one of them is several units or parcels.
-            says_nothing = name not in rows or (name == "at_fault" and bool((rows[name] == 1).all()))
-            values = None if says_nothing else rows[name].map(words[name]) if name in words else rows[name]
-            if values is not None and (name not in _OPTIONAL_COLUMNS or values.map(measures.text_or_empty).any()):
-                columns[self.headings.get(name, title)] = values
-        return pd.DataFrame(columns)
+        return titled_orders(rows, {name: self.headings.get(name, title) for name, title in FILE_TITLES.items()})
 
     def csv(self, view: ListView) -> str:
         """Return all orders that match the given view as CSV text, marked as UTF-8 for spreadsheets."""
-        return BYTE_ORDER_MARK + tables.as_csv(self.saved_rows(view))
+        return order_list_csv(self.saved_rows(view))
 
     def xlsx(self, view: ListView) -> bytes:
         """Return all orders that match the given view as the content of a workbook (XLSX).
 
         Raises SheetSizeError for more orders than a sheet holds.
         """
-        return workbook.to_xlsx(self.saved_rows(view), "Orders")
+        return order_list_xlsx(self.saved_rows(view))
 
     @property
     def xlsx_name(self) -> str:
         """The file name of the workbook."""
         return self.csv_name.removesuffix(".csv") + ".xlsx"
-
-
-_OPTIONAL_COLUMNS = (*DETAIL_TITLES, "assumed")
 
 
 def order_headings(clock: str, first_column: str = "leaves_on") -> dict[str, str]:

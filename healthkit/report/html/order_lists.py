@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import pandas as pd
 
 from healthkit.report import workbook
 from healthkit.report.html import measures
 from healthkit.report.html.measures import Measure
-from healthkit.report.text import labels
+from healthkit.report.text import labels, movements
 from healthkit.schema import tables
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -37,22 +40,33 @@ def order_list(faults: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     `faults` is what `measures.measure_faults` returns. Columns that say nothing are left out.
     """
     rows = faults.sort_values(["leaves_on", "order_id"], kind="stable", ignore_index=True)
-    causes = rows["causes"].astype("str").map(lambda causes: labels.capitalise_first(labels.causes_phrase(causes)))
-    assumed = rows["assumed"].map(lambda value: labels.assumptions_sentence(measures.text_or_empty(value)))
-    columns = {
-        labels.capitalise_first(measure.fault_noun): rows["order_id"],
-        "Cause": causes,
-        labels.CLOCK_COLUMN_HEADS[measure.clock]: rows["clock_day"],
-        "Known": rows["known_on"],
-        "Leaves on": rows["leaves_on"],
-        "At fault": rows["at_fault"],
-        **{title: rows[name] for name, title in DETAIL_TITLES.items() if name in rows},
-        "Assumed": assumed,
-    }
-    # How much an order adds is said only where one of them is several units or parcels.
-    empty = {"At fault": bool((rows["at_fault"] == 1).all())} | {
-        title: not columns[title].map(measures.text_or_empty).any()
-        for title in (*DETAIL_TITLES.values(), "Assumed")
-        if title in columns
-    }
-    return pd.DataFrame({title: values for title, values in columns.items() if not empty.get(title, False)})
+    return titled_orders(rows, {
+        "order_id": labels.capitalise_first(measure.fault_noun), "causes": "Cause",
+        "clock_day": labels.CLOCK_COLUMN_HEADS[measure.clock], "known_on": "Known", "leaves_on": "Leaves on",
+        "at_fault": "At fault", **DETAIL_TITLES, "assumed": "Assumed",
+    })  # fmt: skip
+
+
+def titled_orders(orders: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return columns of a table of orders in the order of `titles`, by their titles and with plain words.
+
+    Left out are columns that the table lacks or that say nothing: details and assumptions without a value, and how
+    much an order adds where each adds one.
+    """
+    columns = {}
+    for name, title in titles.items():
+        if name not in orders or (name == "at_fault" and bool((orders[name] == 1).all())):
+            continue
+        values = orders[name].map(_WORDS[name]) if name in _WORDS else orders[name]
+        if name not in _OPTIONAL_COLUMNS or values.map(measures.text_or_empty).any():
+            columns[title] = values
+    return pd.DataFrame(columns)
+
+
+_OPTIONAL_COLUMNS = (*DETAIL_TITLES, "assumed")
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "step": lambda value: movements.STEP_LABELS[value],
+    "causes": lambda value: labels.capitalise_first(labels.causes_phrase(str(value))),
+    "assumed": lambda value: labels.assumptions_sentence(measures.text_or_empty(value)),
+}
+"""How the values of a column are written in a file, by column."""
