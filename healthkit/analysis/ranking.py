@@ -176,16 +176,18 @@ def _sum_sales(currencies: pd.Series, orders: pd.Series, amounts: pd.Series) -> 
     )
 
 
-def account_harm(view: AccountView, verdict: AccountVerdict) -> AccountHarm:
+def account_harm(
+    view: AccountView, verdict: AccountVerdict, at_stake: Mapping[tuple[str, str, int], Stake] | None = None
+) -> AccountHarm:
     """Return the expected harm of an account: that of the measure with the most orders at stake while off target.
 
     Simulated are the measures off target or at risk, and those on target that have used half of what their target
-    allows. A measure that is only advised is passed over.
+    allows. A measure that is only advised is passed over. `at_stake` is what `measures_at_stake` returns, if at hand.
     """
     found = [
         (one, harm)
         for one in verdict.measures
-        if _is_simulated(one) and (harm := _measure_harm(view, verdict, one)) is not None
+        if _is_simulated(one) and (harm := _measure_harm(view, verdict, one, at_stake or {})) is not None
     ]
     in_danger = [
         harm for one, harm in found if one.status in _WATCHED or (harm.chance or 0.0) >= LIKELY_FROM
@@ -208,7 +210,9 @@ def _is_simulated(one: Verdict) -> bool:
     return one.status in _WATCHED or (one.status == "on target" and (one.share_used or 0.0) >= SIMULATED_FROM)
 
 
-def _measure_harm(view: AccountView, verdict: AccountVerdict, one: Verdict) -> AccountHarm | None:
+def _measure_harm(
+    view: AccountView, verdict: AccountVerdict, one: Verdict, at_stake: Mapping[tuple[str, str, int], Stake]
+) -> AccountHarm | None:
     """Return the harm of one measure; None for one on target of which no future can be simulated."""
     simulated, is_assumed = _simulated_chance(view, one), False
     if one.status == "off target" and one.metric != VIOLATIONS and (simulated is None or one.decided_by == AMAZON):
@@ -216,7 +220,7 @@ def _measure_harm(view: AccountView, verdict: AccountVerdict, one: Verdict) -> A
     elif one.status == "on target" and simulated is None:
         return None
     share_off, chance = simulated or (None, None)
-    scope, sales = _stake(view, one)
+    scope, sales = at_stake.get((one.metric, one.channel, one.window)) or _stake(view, one)
     return AccountHarm(
         one.account, one.marketplace, verdict.status, one.metric, one.channel, one.window,
         share_off, chance, is_assumed, scope, sales, one.share_used,

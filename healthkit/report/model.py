@@ -315,6 +315,7 @@ def _build_report(
     calendars = _analyse(watched, view.calendar)
     todo = view.todo(as_of, verdict=verdict, scored=scored, calendars=calendars)
     strongest = _simulate_measures(view, watched, calendars, todo)
+    at_stake = measures_at_stake(view, verdict)
     of_account = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     return MonthlyReport(
         account=view.account,
@@ -356,8 +357,8 @@ def _build_report(
         without_rule=view.policy.without_rule(as_of),
         events=[event for event in view.events if event.day <= as_of],
         event_effects=view.event_effects(as_of),
-        at_stake=measures_at_stake(view, verdict),
-        harm=account_harm(view, verdict),
+        at_stake=at_stake,
+        harm=account_harm(view, verdict, at_stake),
         todo=todo,
     )
 
