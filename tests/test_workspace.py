@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from healthkit.ingest import importer
@@ -100,6 +102,16 @@ def test_a_month_that_no_file_reaches_into_has_no_report(tmp_path):
     desk = take(tmp_path, SAMPLE / "birchway-crafts")
     with pytest.raises(MonthError, match="no orders to report for 2026-12"):
         open_report(desk, "birchway-crafts", "2026-12")
+
+
+def test_a_report_leaves_the_options_of_pandas_and_the_texts_of_the_counts_as_they_were(tmp_path):
+    desk = take(tmp_path, SAMPLE / "birchway-crafts")
+    storage = desk.counts.faults["order_id"].dtype.storage
+    for month in ("2026-10", "2026-12"):
+        with suppress(MonthError):
+            open_report(desk, "birchway-crafts", month)
+        assert pd.get_option("mode.string_storage") == "auto"
+    assert desk.counts.faults["order_id"].dtype.storage == storage == pd.Series(["a"]).dtype.storage
 
 
 def test_a_file_of_defects_in_one_marketplace_is_no_evidence_of_another(tmp_path):

@@ -106,10 +106,10 @@ class _RowIndex(NamedTuple):
     @classmethod
     def build(cls, frame: pd.DataFrame, names: tuple[str, ...]) -> _RowIndex:
         """Index a frame by some columns of categories."""
-        columns = [frame[name].astype("category").cat for name in names]
+        columns = [pd.Categorical(frame[name].array) for name in names]
         codes = np.zeros(len(frame), dtype=np.int64)
         for column in columns:
-            codes = codes * len(column.categories) + column.codes.to_numpy()
+            codes = codes * len(column.categories) + column.codes
         order = np.argsort(codes, kind="stable")
         categories = [{str(value): code for code, value in enumerate(column.categories)} for column in columns]
         return cls(categories, codes[order], order)
