@@ -30,7 +30,7 @@ help:
 	@echo "make bench-import  what an import costs beside a bare parse of the same file"
 	@echo "make bench-smoke   every benchmark at a size of seconds"
 	@echo "make bench-commands  commands with their start, and many small files"
-	@echo "make bench-all     every benchmark whole, into docs/benchmarks.md (hours; OLIST=folder of its raw files; SMALL=1 OUT=FILE: small)"
+	@echo "make bench-all     every benchmark whole, into docs/benchmarks.md (hours; OLIST=folder of its raw files; SMALL=1 OUT=FILE: small; AGAIN=\"commands ui\": these again, the others kept)"
 	@echo "make wheel    build the wheel, install it into an empty environment and use it there"
 	@echo "make test-lowest  the quick tests with the lowest versions that pyproject.toml allows"
 	@echo "make test-newest  the same with the newest (PYTHON=python3.13 for another Python)"
@@ -91,7 +91,7 @@ bench-commands: $(READY)
 	@$(RUN) -m bench.commands
 
 bench-all: $(READY)
-	@$(RUN) -m bench.run_all $(if $(SMALL),--small) $(if $(OUT),--out $(OUT))
+	@$(RUN) -m bench.run_all $(if $(SMALL),--small) $(if $(OUT),--out $(OUT)) $(if $(AGAIN),--again $(AGAIN))
 
 wheel: $(READY)
 	@$(RUN) -m pytest tests/test_wheel.py

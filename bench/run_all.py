@@ -2,8 +2,9 @@
 
 A benchmark that fails stops no other: the file says how it ended, and the exit code is 1. The file is written anew
 after each benchmark, so that a run that is stopped leaves what it has measured. OLIST is a folder of raw files of
-Olist; with it past forecasts of its sellers are measured too, which the README names. With `--small` the small forms of
-`bench.smoke` run, whose figures mean nothing; then `--out` must name another file.
+Olist; with it past forecasts of its sellers are measured too, which the README names. With `--again` only the named
+benchmarks run: their sections in the file are replaced, and say at which commit (`make bench-all AGAIN="commands ui"`).
+With `--small` the small forms of `bench.smoke` run, whose figures mean nothing; then `--out` must name another file.
 """
 
 from __future__ import annotations
@@ -257,15 +258,15 @@ def _goal(figure: Figure, value: float, figures: Mapping[str, Any]) -> str:
     return ""
 
 
-def section_lines(section: Section, outcome: Outcome | None, small: bool = False) -> list[str]:
-    """Return the Markdown lines of one benchmark."""
+def section_lines(section: Section, outcome: Outcome | None, small: bool = False, run: str = "") -> list[str]:
+    """Return the Markdown lines of one benchmark; `run` says when it ran, if not with the others of the file."""
     lines = [f"## {section.title}", ""]
     if outcome is None:
         return [*lines, "Not run yet.", ""]
     if outcome.failure:
         first, *_, last = (outcome.failure.strip().splitlines() or [""]) * 2
         reason = first if first == last else f"{first.partition(':')[0]}: {last}"
-        return [*lines, f"**Failed** after {outcome.seconds:,.0f} s: `{_without_paths(reason)[:600]}`", ""]
+        return [*lines, f"**Failed** after {outcome.seconds:,.0f} s{run}: `{_without_paths(reason)[:600]}`", ""]
     lines += ["| figure | measured | compared with | goal |", "|---|---|---|---|"]
     for figure in section.figures:
         for keys, value in find_values(outcome.figures, figure.path):
@@ -274,7 +275,7 @@ def section_lines(section: Section, outcome: Outcome | None, small: bool = False
                 _fill(figure.compared, outcome.figures, keys), "" if small else _goal(figure, value, outcome.figures),
             )  # fmt: skip
             lines.append("".join(f"| {cell} " if cell else "| " for cell in cells) + "|")
-    return [*lines, "", f"`python -m bench.{section.module}`, {outcome.seconds:,.0f} s.", ""]
+    return [*lines, "", f"`python -m bench.{section.module}`, {outcome.seconds:,.0f} s{run}.", ""]
 
 
 def _without_paths(text: str) -> str:
@@ -289,7 +290,8 @@ def document(outcomes: Mapping[str, Outcome], names: Sequence[str], small: bool,
         "# Benchmarks",
         "",
         "Made by `make bench-all`, which runs every benchmark whole, one after the other; do not edit it. Times are of",
-        "the machine below; CPU s are seconds of CPU of all processes together. A goal stands beside its figure.",
+        "the machine below; CPU s are seconds of CPU of all processes together. A goal stands beside its figure. A",
+        "benchmark that ran again later names its commit and day below its figures.",
         "",
         *(["**Small forms: these figures only show that each benchmark runs.**", ""] if small else []),
         *place,
@@ -301,21 +303,41 @@ def document(outcomes: Mapping[str, Outcome], names: Sequence[str], small: bool,
     return "\n".join(lines) + "\n"
 
 
-def describe_place() -> list[str]:
-    """Return the table of machine, system, versions, commit and day."""
+def replace_section(text: str, name: str, outcome: Outcome, run: str) -> str:
+    """Return the text of the file with one benchmark run again, in its place or at the end; `run` says when it ran."""
+    head, *sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    by_title = {one.partition("\n")[0].removeprefix("## "): one for one in sections}
+    by_title[SECTIONS[name].title] = "\n".join(section_lines(SECTIONS[name], outcome, run=run)) + "\n"
+    head = re.sub(r"^\*\*Failed: .*\n\n", "", head, flags=re.MULTILINE)
+    failed = [title for title, one in by_title.items() if one.partition("\n\n")[2].startswith("**Failed**")]
+    return "".join([head, *([f"**Failed: {', '.join(failed)}.**\n\n"] if failed else []), *by_title.values()])
+
+
+def describe_run() -> dict[str, str]:
+    """Return commit, day and load of a run by name."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     busy = " (**the machine was busy**)" if load > BUSY_LOAD else ""
-    rows = {
+    return {"commit": _commit(), "day": date.today().isoformat(), "load at the start": f"{load:.1f}{busy}"}
+
+
+def describe_place() -> list[str]:
+    """Return the table of machine, system, versions, commit and day."""
+    return ["| | |", "|---|---|", *_rows(_describe_machine()), *_rows(describe_run())]
+
+
+def _rows(texts: Mapping[str, str]) -> list[str]:
+    return [f"| {name} | {text} |" for name, text in texts.items()]
+
+
+def _describe_machine() -> dict[str, str]:
+    """Return machine, system and versions by name; two runs are compared only where all are the same."""
+    return {
         "processor": f"{_processor()}, {os.cpu_count()} logical CPUs",
         "memory": _memory(),
         "system": f"{_system()}, {platform.machine()}",
         "Python": platform.python_version(),
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
-        "commit": _commit(),
-        "day": date.today().isoformat(),
-        "load at the start": f"{load:.1f}{busy}",
     }
-    return ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())]
 
 
 def _processor() -> str:
@@ -356,20 +378,37 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"benchmarks to run; default: {', '.join(SECTIONS)}")
     parser.add_argument("--small", action="store_true", help="run the small forms, into --out")
     parser.add_argument("--out", type=Path, default=OUT, help="file to write; default: docs/benchmarks.md")
+    parser.add_argument("--again", action="store_true", help="run the named ones into the file and keep its others")
     options = parser.parse_args()
     names = options.names or list(SECTIONS)
     if unknown := set(names) - set(SECTIONS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    if options.out.resolve() == OUT and (options.small or options.names):
-        parser.error("docs/benchmarks.md holds whole runs of all benchmarks only; name another file with --out (OUT=)")
+    if options.out.resolve() == OUT and (options.small or (options.names and not options.again)):
+        parser.error(
+            "docs/benchmarks.md holds whole runs of all benchmarks only; name another file with --out (OUT=), or "
+            "replace sections of it with --again (AGAIN=)"
+        )
+    earlier = ""
+    if options.again:
+        if options.small or not options.names or not options.out.is_file():
+            parser.error("--again needs names of benchmarks and a file of a whole run, and no --small")
+        earlier = options.out.read_text(encoding="utf-8")
+        if changed := [row for row in _rows(_describe_machine()) if row not in earlier]:
+            parser.error(
+                f"{options.out} is of another machine or other versions; run all again. Now:\n{chr(10).join(changed)}"
+            )
     outcomes: dict[str, Outcome] = {}
-    place = describe_place()
+    place, now = describe_place(), describe_run()
+    run = f", again at commit {now['commit']} on {now['day']}, load at the start {now['load at the start']}"
     for name in names:
         print(f"{name:10} ", end="", flush=True)
         outcomes[name] = run_section(SECTIONS[name], options.small)
         print(f"{outcomes[name].seconds:8.1f} s  {outcomes[name].failure or 'passed'}", flush=True)
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(document(outcomes, names, options.small, place), encoding="utf-8")
+        if options.again:
+            earlier = replace_section(earlier, name, outcomes[name], run)
+        text = earlier if options.again else document(outcomes, names, options.small, place)
+        options.out.write_text(text, encoding="utf-8")
     failed = [name for name, outcome in outcomes.items() if outcome.failure]
     print(f"{options.out}: {len(names) - len(failed)} benchmarks, {len(failed)} failed {' '.join(failed)}".strip())
     sys.exit(bool(failed))

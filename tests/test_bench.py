@@ -70,6 +70,38 @@ def test_the_file_of_all_benchmarks_has_each_figure_with_its_goal_and_says_what_
     assert str(ROOT) not in text
 
 
+def test_a_benchmark_that_runs_again_takes_the_place_of_its_section_and_names_its_commit():
+    failed, passed = (
+        run_all.Outcome(failure="no disk", seconds=2),
+        run_all.Outcome({"seconds": {"off": 1.5}}, seconds=3),
+    )
+    names = ["window", "press", "futures"]
+    before = run_all.document({"window": passed, "press": failed, "futures": failed}, names, False, ["| commit | 1a |"])
+    assert "**Failed: Monthly reports, Simulated futures.**" in before
+    after = run_all.replace_section(before, "futures", passed, ", again at commit 2b")
+    assert "**Failed: Monthly reports.**" in after
+    assert "`python -m bench.futures`, 3 s, again at commit 2b." in after
+    # A failure that runs again well leaves no trace, and the others stay letter for letter.
+    assert run_all.replace_section(after, "futures", failed, "") == before
+    assert (
+        before.partition("## Simulated futures")[0].replace(", Simulated futures.**", ".**")
+        == (after.partition("## Simulated futures")[0])
+    )
+    assert run_all.replace_section(before, "ui", failed, "").startswith(before.partition("**Failed")[0])
+    everything = run_all.replace_section(run_all.replace_section(after, "press", passed, ""), "ui", passed, "")
+    assert "Failed" not in everything
+    assert everything.rindex("## Key press") > everything.rindex("## Simulated futures")
+
+
+def test_a_benchmark_runs_again_only_beside_figures_of_the_same_machine(tmp_path):
+    (tmp_path / "made.md").write_text("| processor | an abacus |\n", encoding="utf-8")
+    ended = run_bench_all("--again", "futures", "--out", str(tmp_path / "made.md"))
+    assert ended.returncode == 2
+    assert "is of another machine or other versions" in ended.stderr
+    assert "holds whole runs" not in ended.stderr
+    assert (tmp_path / "made.md").read_text(encoding="utf-8") == "| processor | an abacus |\n"
+
+
 def test_every_benchmark_is_in_the_whole_run_and_its_goals_are_those_of_its_figures():
     assert {section.module for section in run_all.SECTIONS.values()} == set(smoke.BENCHMARKS)
     goals = {figure.path: (figure.at_most, figure.at_least) for figure in run_all.SECTIONS["press"].figures}
