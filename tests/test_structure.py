@@ -138,7 +138,8 @@ def test_importing_the_kit_is_light():
 
 
 def test_the_commands_are_there_before_any_heavy_library_is_loaded():
-    assert heavy_after("import healthkit.cli") == ""
+    light = "from healthkit.cli import app; assert app.registered_commands; assert 'numpy' not in sys.modules"
+    assert heavy_after(light) == ""
 
 
 def test_the_grammar_of_iris_is_built_by_the_first_check_of_one():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from healthkit.metrics.policy_files import NO_RULES_HINT
+from healthkit import metrics
 from healthkit.report.text.downloads import evidence_list
 from healthkit.report.text.figures import (
     format_count,
@@ -70,9 +70,11 @@ def unjudged_stores_sentence(stores: Sequence[tuple[str, str, int]]) -> str:
         f"{code} ({format_quantity(sum(orders for _, orders in found))} of {_name_some([name for name, _ in found])})"
         for code, found in by_code.items()
     ]
-    return (
-        f"No rules for {join_words(phrases)}, so that these orders are in no rate. {NO_RULES_HINT}" if phrases else ""
-    )
+    if not phrases:
+        return ""
+    # Policies are loaded by the sentence that needs them: they take long to import.
+    hint = metrics.policy_files.NO_RULES_HINT
+    return f"No rules for {join_words(phrases)}, so that these orders are in no rate. {hint}"
 
 
 def _name_some(names: Sequence[str]) -> str:
