@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "event_effects",
         "goals",
         "order_details",
+        "ranking",
         "reconcile",
         "reported_scores",
         "rolloff",

@@ -60,8 +60,6 @@ from healthkit.schema.tables import Ledger, Table
 
 MAX_ORDERS_IN_MEMORY = 1_000_000
 """Accounts with more orders are not loaded into memory; each question reads their tables again. [orders]"""
-REPORTED_TABLES = (tables.READINGS, tables.VIOLATIONS)
-"""The tables that hold the marketplace's own figures."""
 
 
 class TableSource(Protocol):
@@ -110,7 +108,7 @@ class AccountView:
     @cached_property
     def _reported_history(self) -> list[list[dict[str, Any]]]:
         """The figures that the marketplace reported here; they are few, and several days are asked for."""
-        ledger = self.source.ledger([self.account], REPORTED_TABLES).in_memory()
+        ledger = self.source.ledger([self.account], tables.REPORTED_TABLES).in_memory()
         history = reported_scores.read_history(ledger, {self.marketplace: self.policy})
         return [rows for rows in history if rows[0]["marketplace"] == self.marketplace]
 

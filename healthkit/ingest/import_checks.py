@@ -12,7 +12,8 @@ from functools import cached_property
 import pyarrow.compute as pc
 
 from healthkit.schema import tables
-from healthkit.store import DuplicateFile, FileRows, SharedOrders, Store, conflicts
+from healthkit.store import FileRows, Store, conflicts
+from healthkit.store.conflicts import DuplicateFile, SharedOrders
 
 _RatingCounts = Mapping[str, Mapping[str, int]]
 

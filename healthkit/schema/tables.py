@@ -493,6 +493,8 @@ RAW_TABLES = (
     ORDERS, ITEMS, SHIPMENTS, FEEDBACK, DEFECTS, POSTINGS, CONTACTS, RETURNS, READINGS, VIOLATIONS, ACCOUNT_STATES,
 )  # fmt: skip
 """The tables that imports fill."""
+REPORTED_TABLES = (READINGS, VIOLATIONS)
+"""The tables that hold the marketplace's own figures."""
 
 Frame = nw.LazyFrame[Any]
 """A lazy frame of any engine that narwhals supports."""

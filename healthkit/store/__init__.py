@@ -3,51 +3,35 @@
 The only package that imports deltalake and duckdb.
 """
 
-from healthkit.store.conflicts import DuplicateFile, MissingRatings, SharedOrders
+import lazy_loader as lazy
+
 from healthkit.store.locations import Bucket, Folder, parse_folder
-from healthkit.store.maintenance import (
-    CheckResult,
-    CompactResult,
-    Damage,
-    RepairResult,
-    Version,
-    check,
-    compact,
-    repair,
-    versions,
-)
 from healthkit.store.merge_sql import arrow_schema, build_ledger
-from healthkit.store.purging import PurgeResult, purge
-from healthkit.store.removal import ImportedFile, Removal, find_removal, remove
 from healthkit.store.store import FileRows, NoPermissionError, Store, StoreError, refuse_unknown_accounts
 
+__getattr__, _, _names = lazy.attach(
+    __name__,
+    submodules=["conflicts", "maintenance", "purging", "removal"],
+    submod_attrs={
+        "conflicts": ["DuplicateFile", "MissingRatings", "SharedOrders"],
+        "maintenance": [
+            *("check", "compact", "repair", "versions"),
+            *("CheckResult", "CompactResult", "Damage", "RepairResult", "Version"),
+        ],
+        "purging": ["PurgeResult", "purge"],
+        "removal": ["ImportedFile", "Removal", "find_removal", "remove"],
+    },
+)
 __all__ = [
     "Bucket",
-    "CheckResult",
-    "CompactResult",
-    "Damage",
-    "DuplicateFile",
     "FileRows",
     "Folder",
-    "ImportedFile",
-    "MissingRatings",
     "NoPermissionError",
-    "PurgeResult",
-    "Removal",
-    "RepairResult",
-    "SharedOrders",
     "Store",
     "StoreError",
-    "Version",
     "arrow_schema",
     "build_ledger",
-    "check",
-    "compact",
-    "find_removal",
     "parse_folder",
-    "purge",
     "refuse_unknown_accounts",
-    "remove",
-    "repair",
-    "versions",
+    *_names,
 ]

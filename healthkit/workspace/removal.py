@@ -11,7 +11,9 @@ from pathlib import Path
 from healthkit import store
 from healthkit.files import temp_folders
 from healthkit.ingest.amazon_api.pull_state import StateFolder
-from healthkit.store import PurgeResult, Removal, Store
+from healthkit.store import Store
+from healthkit.store.purging import PurgeResult
+from healthkit.store.removal import Removal
 from healthkit.workspace import counts_cache
 
 __all__ = ["PurgeResult", "Removal", "find_removal", "purge", "remove"]

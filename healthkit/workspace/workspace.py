@@ -7,15 +7,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from healthkit import store
-from healthkit.analysis import reported_scores, simulation, verdicts
-from healthkit.analysis.account_view import REPORTED_TABLES, AccountView
-from healthkit.analysis.ranking import AccountHarm, Ranking, account_harm, rank_accounts, unknown_harm
+from healthkit import analysis, store
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.metrics import scores
 from healthkit.metrics.counts import Counts, ProgressTracker
@@ -30,6 +27,10 @@ from healthkit.schema.tables import Ledger
 from healthkit.store import Store
 from healthkit.workspace import counts_cache
 from healthkit.workspace.snapshot import StoreSnapshot, is_snapshot
+
+if TYPE_CHECKING:  # Loaded by the first question that needs them: most commands ask one.
+    from healthkit.analysis.account_view import AccountView
+    from healthkit.analysis.ranking import AccountHarm, Ranking
 
 USER_STORE = Path("data/store")
 SAMPLE_STORE = Path("data/sample_store")
@@ -253,7 +254,7 @@ class Workspace:
         return tuple(read_events(self.events_file))
 
     def _open_view(self, account: str, marketplace: str) -> AccountView:
-        return AccountView(
+        return analysis.account_view.AccountView(
             account, marketplace, self._counts_of((account,)), self.counts, self.policies[marketplace],
             self._coverage[account, marketplace], self.store, lambda: self.events,
         )  # fmt: skip
@@ -297,10 +298,10 @@ class Workspace:
         """
         names = to_names(accounts)
         ledger = self._reported_ledger(None if names is None else tuple(names))
-        return reported_scores.reported_scores(ledger, days, self.policies)
+        return analysis.reported_scores.reported_scores(ledger, days, self.policies)
 
     def _load_reported(self, accounts: tuple[str, ...] | None) -> Ledger:
-        return self.store.ledger(accounts, REPORTED_TABLES).in_memory()
+        return self.store.ledger(accounts, tables.REPORTED_TABLES).in_memory()
 
     def shares_used(self, rows: pd.DataFrame) -> np.ndarray:
         """Return for each row of SCORES the orders at fault as a share of those that its target allows.
@@ -323,13 +324,19 @@ class Workspace:
         return {(row["account"], row["marketplace"]): FileCoverage.from_row(row) for row in rows}
 
     def verdicts(
-        self, day: Day, accounts: str | Iterable[str] | None = None, *, at_last_known_day: bool = False
+        self,
+        day: Day,
+        accounts: str | Iterable[str] | None = None,
+        *,
+        at_last_known_day: bool = False,
+        scored: pd.DataFrame | None = None,
     ) -> list[AccountVerdict]:
         """Return a verdict on each account in each of its marketplaces on a day.
 
         It rests on the worst known figure: our count or the marketplace's own. With `at_last_known_day` an account
-        whose files end earlier is judged as of the last day that they cover. Raises StoreError for an account that the
-        store does not hold, PolicyError for a day before a policy begins.
+        whose files end earlier is judged as of the last day that they cover. `scored` is the answer of `score` for the
+        day and these accounts, if at hand. Raises StoreError for an account that the store does not hold, PolicyError
+        for a day before a policy begins.
         """
         day = to_day(day)
         days, theirs = self._last_days_known(day, to_names(accounts))
@@ -338,13 +345,20 @@ class Workspace:
         ours: dict[tuple[str, str], list[Row]] = {}
         for as_of in sorted(set(days.values())):
             names = dict.fromkeys(pair[0] for pair, known in days.items() if known == as_of)
-            for row in tables.records(self.score(as_of, None if len(names) == len(self.accounts) else names)):
+            at_hand = scored if as_of == day else None
+            if at_hand is None:
+                at_hand = self.score(as_of, None if len(names) == len(self.accounts) else names)
+            for row in tables.records(at_hand):
                 pair = row["account"], row["marketplace"]
                 if days.get(pair) == as_of:
                     ours.setdefault(pair, []).append(row)
-        return [
-            self._views(*pair).verdict(as_of, ours.get(pair, []), theirs.get(pair, [])) for pair, as_of in days.items()
-        ]
+        return [self._judge(pair, as_of, ours.get(pair, []), theirs.get(pair, [])) for pair, as_of in days.items()]
+
+    def _judge(self, pair: tuple[str, str], as_of: date, ours: list[Row], theirs: list[Row]) -> AccountVerdict:
+        """Return the verdict on an account in a marketplace, from the rows of SCORES of a day (see `judge_account`)."""
+        policy = self.policies[pair[1]]
+        finder = analysis.verdicts.ReasonFinder(self._counts_of(pair[:1]), self._coverage[pair], pair, policy)
+        return analysis.verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair, finder.find)
 
     def rank(
         self,
@@ -370,13 +384,15 @@ class Workspace:
         except KeyboardInterrupt:
             if not keep_at_interrupt:
                 raise
-        return rank_accounts((harms.get(one[:2]) or unknown_harm(one) for one in found), rates)
+        return analysis.ranking.rank_accounts(
+            (harms.get(one[:2]) or analysis.ranking.unknown_harm(one) for one in found), rates
+        )
 
     def _harm(self, verdict: AccountVerdict) -> AccountHarm:
         """Return the expected harm of an account, which is worked out once."""
         if verdict[:3] not in self._harms:
             view = self._views(verdict.account, verdict.marketplace)
-            self._harms[verdict[:3]] = account_harm(view, verdict)
+            self._harms[verdict[:3]] = analysis.ranking.account_harm(view, verdict)
         return self._harms[verdict[:3]]
 
     def rates(self, day: Day, given: Path | None = None) -> Rates | None:
@@ -397,10 +413,10 @@ class Workspace:
         """Return the last known day of each judged account and marketplace, and the marketplace's own figures."""
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
         theirs: dict[tuple[str, str], list[Row]] = {}
-        for row in verdicts.add_report_days(tables.records(self.reported(day, wanted))):
+        for row in analysis.verdicts.add_report_days(tables.records(self.reported(day, wanted))):
             theirs.setdefault((row["account"], row["marketplace"]), []).append(row)
         days = {
-            pair: verdicts.last_day_known(files, theirs.get(pair, []), day)
+            pair: analysis.verdicts.last_day_known(files, theirs.get(pair, []), day)
             for pair, files in sorted(self._coverage.items())
             if pair[1] in self.policies and (wanted is None or pair[0] in wanted)
         }
@@ -412,4 +428,4 @@ class Workspace:
         This process and its forks then need not fit them.
         """
         with contextlib.suppress(PolicyError):
-            simulation.forecaster(self.counts, as_of).fit_pooled_rates(self.policies)
+            analysis.simulation.forecaster(self.counts, as_of).fit_pooled_rates(self.policies)
