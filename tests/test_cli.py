@@ -12,8 +12,12 @@ import sys
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 from typer.testing import CliRunner
 
+from healthkit import cli
 from healthkit.cli import app, options
 from healthkit.workspace.workspace import Workspace
 from tests.builders.cli_commands import commands, path_options
@@ -101,6 +105,42 @@ def test_on_a_narrow_terminal_a_table_folds_and_nothing_of_it_is_cut(command, wi
     assert "…" not in table
     words = table.lower().split()
     assert {"defects", "target"} <= set(words)
+
+
+_CELLS = st.text(st.sampled_from("abc de-1.5%≈✓日本é"), max_size=40) | st.sampled_from(["[b]", ":x:", "two\nlines", ""])
+
+
+@given(
+    rows=st.lists(st.tuples(_CELLS, _CELLS, _CELLS, st.sampled_from([None, "dim"])), max_size=8),
+    sides=st.permutations(["left", "right", "long"]),
+    width=st.integers(40, 140),
+)
+def test_a_table_is_printed_as_rich_prints_it(rows, sides, width):
+    def printed(as_lines):
+        console = Console(file=io.StringIO(), width=width)
+        table = options.make_table(dict(zip(("One", "Two", "Three"), sides, strict=True)))
+        for *cells, style in rows:
+            table.add_row(*cells, style=style)
+        if not (as_lines and options._print_as_lines(table, console)):
+            console.print(table)
+        return console.file.getvalue()
+
+    assert printed(as_lines=True) == printed(as_lines=False)
+
+
+def test_each_command_is_loaded_from_the_module_that_has_it():
+    for module, names in cli._COMMANDS.items():
+        code = (
+            f"import healthkit.cli as cli; [cli._load_commands(name) for name in {names}]; "
+            "app = cli._import_module('options').app; "
+            "print(*[one.name or one.callback.__name__ for one in app.registered_commands], "
+            "*[one.name for one in app.registered_groups])"
+        )
+        shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert sorted(shown.stdout.split()) == sorted(names), module
+    everything = [one.name or one.callback.__name__ for one in app.registered_commands]
+    everything += [one.name for one in app.registered_groups]
+    assert sorted(everything) == sorted(name for names in cli._COMMANDS.values() for name in names)
 
 
 def test_window_lag_and_policy_replace_those_of_the_rules(run, sample_store):

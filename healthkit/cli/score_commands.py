@@ -93,7 +93,8 @@ def scores(
         options = {"window": window or None, "lag": lag, "hindsight": hindsight}
         rows = _read_scores(workspace, case, days, account, options)
         needs_reasons = form is OutputFormat.table and days == as_of and not hindsight and not rows.empty
-        unjudged = _unjudged_verdicts(workspace, as_of, account) if needs_reasons else {}
+        scored = rows if case is Case.ours and not window and lag is None else None
+        unjudged = _unjudged_verdicts(workspace, as_of, account, scored) if needs_reasons else {}
     if rows.empty:
         what = "figures of the marketplace's own" if case is Case.amazon else "orders"
         exit_with_error(no_orders_error(workspace, as_of, account, what))
@@ -115,11 +116,16 @@ def _read_scores(
     return ours if case is Case.ours else hk.reported_scores.combine_scores(ours, workspace.reported(days, accounts))
 
 
-def _unjudged_verdicts(workspace: Any, as_of: date, accounts: list[str] | None) -> dict[tuple[Any, ...], Any]:
-    """Return the verdicts of measures that the order files cannot judge on a day, by `measure_key`."""
+def _unjudged_verdicts(
+    workspace: Any, as_of: date, accounts: list[str] | None, scored: Any
+) -> dict[tuple[Any, ...], Any]:
+    """Return the verdicts of measures that the order files cannot judge on a day, by `measure_key`.
+
+    `scored` is SCORES of the day under the rules as they are, if at hand.
+    """
     return {
         measure_key(one): one
-        for account in workspace.verdicts(as_of, accounts)
+        for account in workspace.verdicts(as_of, accounts, scored=scored)
         for one in account.measures
         if one.reason is not None and one.ours is not None
     }
