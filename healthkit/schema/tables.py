@@ -722,10 +722,11 @@ def check_table(frame: Any, table: Table, keys_are_unique: bool = False) -> Any:
     TableError: reports has no column name, kind, account, rows, first_day, last_day, number.
     """
     rows = nw.from_native(frame, eager_only=True)
-    missing = [name for name in table.columns if name not in rows.columns]
+    names = rows.columns
+    missing = [name for name in table.columns if name not in names]
     if missing:
         raise TableError(f"{table.name} has no column {', '.join(missing)}.")
-    unknown = [name for name in rows.columns if name not in table.columns]
+    unknown = [name for name in names if name not in table.columns]
     if unknown:
         raise TableError(f"{table.name} does not hold {', '.join(unknown)}. It holds {', '.join(table.columns)}.")
     rows = rows.select(*table.columns)

@@ -107,7 +107,9 @@ def _item_cancelled(table: CsvTable) -> pa.Array:
     """Return whether each row is a cancelled item; empty if the report has no item status."""
     if not table.has_column("item-status"):
         return pa.nulls(len(table), pa.bool_())
-    return pc.is_in(pc.utf8_lower(table["item-status"]), pa.array(["cancelled", "canceled"]))
+    coded = combine_chunks(pc.dictionary_encode(table["item-status"]))
+    is_cancelled = pc.is_in(pc.utf8_lower(coded.dictionary), pa.array(["cancelled", "canceled"]))
+    return pc.fill_null(is_cancelled.take(coded.indices), False)
 
 
 def _keep_newest_lines(lines: pa.Table) -> tuple[pa.Table, np.ndarray, np.ndarray]:
@@ -162,7 +164,8 @@ def _merge_orders(lines: pa.Table, is_unique: np.ndarray) -> dict[str, pa.Array]
 def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.Array:
     """Return "buyer" if the buyer asked for every cancelled row, else "seller"; empty if the report does not say."""
     is_known = pc.and_(pc.is_valid(lines["buyer_asked"]), _line_is_cancelled(lines))
-    by_order = merge_rows(lines.filter(is_known), ["order_id"], {"buyer_asked": "min"})
+    asked = lines.select(["order_id", "buyer_asked"]).filter(is_known)
+    by_order = merge_rows(asked, ["order_id"], {"buyer_asked": "min"})
     by_buyer = combine_chunks(by_order["buyer_asked"]).take(pc.index_in(orders, combine_chunks(by_order["order_id"])))
     return pc.if_else(pc.and_(cancelled, pc.is_valid(by_buyer)), pc.if_else(by_buyer, "buyer", "seller"), None)
 

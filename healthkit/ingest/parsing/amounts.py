@@ -65,7 +65,6 @@ def parse_amount(word: str) -> Decimal | None:
     return Decimal(f"{sign}{digits}{f'.{rest}' if rest else ''}")
 
 
-@lru_cache(1 << 14)  # Every chunk of a file has much the same prices.
 def parse_price(word: str, marketplace: str = "") -> tuple[Decimal | None, str | None]:
     """Return the amount and the currency in a cell; the currency is None if no sign names one, or one of several.
 
@@ -135,17 +134,27 @@ def _read_prices(table: CsvTable, column: str, marketplaces: pa.Array) -> tuple[
     words = coded.dictionary.to_pylist()
     amounts, signs = pa.nulls(len(table), pa.int64()), pa.nulls(len(table), pa.string())
     for code in codes:
-        read = [parse_price(word, code or "") for word in words]
-        numbers = [None if amount is None else to_ten_thousandths(amount) for amount, _ in read]
-        of_code = pc.fill_null(pc.equal(marketplaces, code), code is None) if len(codes) > 1 else True
-        amounts = pc.if_else(of_code, pa.array(numbers, pa.int64()).take(coded.indices), amounts)
-        signs = pc.if_else(of_code, pa.array([sign for _, sign in read], pa.string()).take(coded.indices), signs)
+        read = [_read_price(word, code or "") for word in words]
+        numbers = pa.array([amount for amount, _ in read], pa.int64()).take(coded.indices)
+        names = pa.array([sign for _, sign in read], pa.string()).take(coded.indices)
+        if len(codes) == 1:
+            amounts, signs = numbers, names
+        else:
+            of_code = pc.fill_null(pc.equal(marketplaces, code), code is None)
+            amounts, signs = pc.if_else(of_code, numbers, amounts), pc.if_else(of_code, names, signs)
     unread = pc.and_(pc.is_valid(cells), pc.is_null(amounts))
     if count := pc.sum(unread).as_py():
         row = table.line_number(pc.index(unread, True).as_py()) if table.body else 0
         first = f", the first in row {row:,}," if row else ""
         table.notes.append(f"{column}: {count:,} cells{first} hold no price; these lines have no value.")
     return amounts, signs
+
+
+@lru_cache(1 << 14)  # Every chunk of a file has much the same prices.
+def _read_price(word: str, marketplace: str) -> tuple[int | None, str | None]:
+    """Return the amount in ten-thousandths and the currency in a cell; see `parse_price`."""
+    amount, currency = parse_price(word, marketplace)
+    return None if amount is None else to_ten_thousandths(amount), currency
 
 
 def to_ten_thousandths(amount: Decimal) -> int:

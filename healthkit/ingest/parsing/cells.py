@@ -395,7 +395,7 @@ def merge_rows(
         return selected.take(np.argsort(ranks)) if newest_first else selected
     shared = np.flatnonzero(~by_itself)
     shared = shared[np.argsort(ranks[shared])]
-    several = lines.take(shared).append_column("_at", pa.array(ranks[shared]))
+    several = selected.take(shared).append_column("_at", pa.array(ranks[shared]))
     made = several.group_by(keys, use_threads=False).aggregate([*aggregations.items(), ("_at", "min")])
     columns = {key: made[key] for key in keys}
     columns |= {name: made[f"{name}_{how}"].cast(selected[name].type) for name, how in aggregations.items()}
@@ -410,10 +410,12 @@ def merge_items(lines: pa.Table, is_unique: np.ndarray | None = None) -> dict[st
     Lines without a SKU are dropped.
     """
     aggregations = {name: how for name, how in _ITEM_AGGREGATIONS.items() if name in lines.column_names}
-    keys, named = ["marketplace", "order_id", "sku"], pc.is_valid(lines["sku"])
-    unique_items = None if is_unique is None else is_unique[named.to_numpy()]
-    items = lines.select([*keys, *aggregations]).filter(named)
-    return columns_by_name(merge_rows(items, keys, aggregations, is_unique=unique_items))
+    keys = ["marketplace", "order_id", "sku"]
+    items = lines.select([*keys, *aggregations])
+    if items["sku"].null_count:
+        named = pc.is_valid(items["sku"])
+        items, is_unique = items.filter(named), None if is_unique is None else is_unique[named.to_numpy()]
+    return columns_by_name(merge_rows(items, keys, aggregations, is_unique=is_unique))
 
 
 def is_unique_row(lines: pa.Table, keys: list[str]) -> np.ndarray:

@@ -132,7 +132,7 @@ def _make_column(value: object, rows: int, data_type: pa.DataType) -> pa.Array |
     if value is None:
         return pa.nulls(rows, data_type)
     if isinstance(value, pa.Array | pa.ChunkedArray):
-        return value.cast(data_type)
+        return value if value.type == data_type else value.cast(data_type)
     return pa.repeat(pa.scalar(value, data_type), rows)
 
 
