@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from healthkit import batch
-from healthkit.batch import fork_client, manifest, output_files
+from healthkit.batch import fork_client, manifest, monthly_batch, output_files, run_notebook
 from healthkit.batch.page_job import PageJob, make_warmup
 from healthkit.report.model import MonthError
 from healthkit.schema import tables
@@ -76,6 +76,37 @@ def test_the_same_store_gives_the_same_bytes(printing, printed):
     again = printing(["werkstatt-lindenau"])
     for name in ("werkstatt-lindenau_de.html", "werkstatt-lindenau_de.json", "werkstatt-lindenau_de_orders.csv"):
         assert (again.index.parent / name).read_bytes() == (printed.index.parent / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_pages_that_share_a_process_are_those_of_a_process_each(desk, printed, tmp_path, monkeypatch):
+    """Pages of two processes by name, and of one process in the other order, against a process for each page."""
+    run_jobs = monthly_batch._run_jobs
+    with monkeypatch.context() as patch:
+        patch.setattr(monthly_batch, "_run_jobs", lambda executor, jobs: run_jobs(executor, jobs[::-1]))
+        backwards = batch.generate_reports(desk, MONTH, out=tmp_path / "backwards", jobs=1)
+        patch.setattr(run_notebook, "SHIPPED_CODE", "")
+        alone = batch.generate_reports(desk, MONTH, out=tmp_path / "alone", jobs=2)
+    names = sorted(path.name for path in alone.index.parent.iterdir())
+    assert len(names) > 4 * alone.page_count > 20
+    for shared in (printed, backwards):
+        assert names == sorted(path.name for path in shared.index.parent.iterdir())
+        for name in names:
+            assert (shared.index.parent / name).read_bytes() == (alone.index.parent / name).read_bytes(), name
+
+
+def test_only_the_shipped_template_shares_a_process(desk, tmp_path, monkeypatch):
+    """By its code: another text between the cells is no other template, another line of code is."""
+    assert run_notebook.code_digest(run_notebook.load_template(batch.TEMPLATE)) == run_notebook.SHIPPED_CODE, (
+        "The template was changed: check that a page leaves nothing behind for the next one, then set SHIPPED_CODE."
+    )
+    asked = []
+    run = fork_client.run_notebook
+    monkeypatch.setattr(fork_client, "run_notebook", lambda *given: [asked.append(given[3]), run(*given)][1])
+    edited = template_with_cell(tmp_path, "1 + 1")
+    for template in (batch.TEMPLATE, edited):
+        batch.generate_reports(desk, MONTH, ["clearbrook-bath"], tmp_path, template=template)
+    assert asked == [True, False]
 
 
 def test_a_misspelt_parameter_stops_with_the_ones_there_are(sample_store):

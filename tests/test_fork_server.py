@@ -15,7 +15,7 @@ import papermill
 import pytest
 
 from healthkit import batch
-from healthkit.batch import fork_client
+from healthkit.batch import fork_client, fork_server
 from healthkit.batch.fork_client import ForkServer
 from tests.builders.notebooks import write_notebook
 from tests.builders.processes import is_running, wait_until
@@ -174,6 +174,116 @@ def test_a_client_that_is_killed_leaves_no_process():
     client.kill()
     client.wait()
     wait_until(lambda: not Path(f"/proc/{server}").exists(), 5)
+
+
+# -- forks that notebooks share ---------------------------------------------------------------------------------
+
+PID = "import os\nprint(os.getpid())"
+LEAVE = "import builtins\nbuiltins.left_over = "
+IS_FIRST = "import builtins\nassert not hasattr(builtins, 'left_over')"
+IS_LATER = "import builtins, os, time\nif hasattr(builtins, 'left_over'):"
+
+
+@pytest.fixture
+def shared():
+    """A server of which no fork waits yet."""
+    fork_client.set_warmup(None)
+    held = ForkServer({"modules": ["json"]})
+    yield held
+    held.close()
+
+
+def run_shared(server: ForkServer, *sources: str, **limits):
+    return server.run(code(PID, *sources), is_shared=True, **limits)
+
+
+def test_shared_notebooks_run_in_one_process_after_another(shared):
+    ran = [run_shared(shared, "print(sorted(globals()))\nleak = 1") for _ in range(fork_server.MAX_NOTEBOOKS + 1)]
+    pids = [text(one) for one in ran]
+    assert len(set(pids[:-1])) == 1
+    assert pids[-1] != pids[0]
+    assert {one.status for one in ran} == {"done"}
+    names = [text(one, 1) for one in ran]
+    assert "'leak'" not in "".join(names)
+    assert len(set(names)) == 1
+
+
+def test_a_notebook_that_is_not_shared_has_a_process_of_its_own(shared):
+    pids = [text(shared.run(code(PID), is_shared=is_shared)) for is_shared in (True, False, True)]
+    assert pids[0] == pids[2] != pids[1]
+
+
+def test_several_shared_notebooks_at_once_have_a_process_each(shared):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        ran = list(pool.map(lambda n: text(run_shared(shared, f"print({n})"), 1), range(40)))
+    assert ran == [f"{n}\n" for n in range(40)]
+
+
+SPOILED = {
+    "raises": IS_FIRST,
+    "is killed": f"{IS_LATER}\n    os.kill(os.getpid(), 9)",
+    "leaves": f"{IS_LATER}\n    os._exit(0)",
+    "hangs": f"{IS_LATER}\n    time.sleep(60)",
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_what_an_earlier_notebook_spoils_is_run_again_alone(shared, how):
+    first = run_shared(shared, LEAVE + "1")
+    second = run_shared(shared, SPOILED[how], deadline=2)
+    assert (first.status, second.status) == ("done", "done")
+    assert text(first) != text(second)
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_shared_notebook_that_does_not_end_well_changes_no_other(shared, how):
+    source, status, says = ENDS[how]
+    before = run_shared(shared)
+    ran = run_shared(shared, source, "print('never')", deadline=2, memory=2000)
+    assert ran.status == status
+    assert says in ran.message
+    assert text(ran).strip()
+    assert 2 not in ran.cell_outputs
+    after = run_shared(shared)
+    assert (before.status, after.status) == ("done", "done")
+    assert text(after) != text(ran)
+
+
+def test_a_fork_that_is_killed_while_it_waits_costs_no_notebook(shared):
+    pid = int(text(run_shared(shared)))
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(pid), 5)
+    ran = run_shared(shared)
+    assert ran.status == "done"
+    assert int(text(ran)) != pid
+
+
+def test_a_fork_that_has_grown_takes_no_more_notebooks(shared):
+    size = (fork_server.MAX_GROWTH_MIB + 100) << 20
+    assert text(run_shared(shared, f"{LEAVE}bytearray({size})")) != text(run_shared(shared))
+
+
+def test_each_shared_notebook_has_its_own_deadline_and_memory(shared):
+    limits = {"deadline": 2, "memory": 2000}
+    ran = [run_shared(shared, "import time\ntime.sleep(1.2)", **limits) for _ in range(2)]
+    assert [one.status for one in ran] == ["done", "done"]
+    large = run_shared(shared, "len(bytes(range(200)) * (1 << 20))", **limits)
+    small = run_shared(shared, **limits)
+    assert len({text(one) for one in (*ran, large, small)}) == 1
+    assert large.peak_mib > 200
+    if sys.platform == "linux":
+        assert small.peak_mib < large.peak_mib - 150
+    assert text(run_shared(shared, deadline=2, memory=1000)) != text(small)
+
+
+def test_forks_that_wait_end_with_their_server():
+    held = ForkServer({"modules": ["json"]})
+    pid = int(text(run_shared(held)))
+    assert is_running(pid)
+    held.close()
+    assert not is_running(pid)
 
 
 # -- the engine -----------------------------------------------------------------------------------------------

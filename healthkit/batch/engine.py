@@ -34,12 +34,12 @@ class ForkEngine(Engine):
     @classmethod
     def execute_managed_notebook(
         cls, nb_man: Any, kernel_name: str, *, deadline: float | None = None, memory: int | None = None,
-        notebook_sink: list[Any] | None = None, **options: Any,
+        is_shared: bool = False, notebook_sink: list[Any] | None = None, **options: Any,
     ) -> None:  # fmt: skip
         """Run the code cells of a notebook until one fails.
 
-        The notebook is killed after `deadline` [seconds] or beyond `memory` [MiB]. It is appended to `notebook_sink`,
-        if given, even if it fails.
+        The notebook is killed after `deadline` [seconds] or beyond `memory` [MiB]. `is_shared` is that of
+        `ForkServer.run`. The notebook is appended to `notebook_sink`, if given, even if it fails.
         """
         language = nb_man.nb.metadata.get("kernelspec", {}).get("language", "python")
         if notebook_sink is not None:
@@ -54,7 +54,7 @@ class ForkEngine(Engine):
                 "nbclient."
             )
         code = [(number, str(cell.source)) for number, cell in enumerate(nb_man.nb.cells) if cell.cell_type == "code"]
-        _add_outputs(nb_man, fork_client.run_notebook(code, deadline, memory))
+        _add_outputs(nb_man, fork_client.run_notebook(code, deadline, memory, is_shared))
         _forward_output(nb_man, options)
 
 

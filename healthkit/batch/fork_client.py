@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ START_TIMEOUT = 120.0
 """Time limit of the warm-up, after which the server is restarted without a warm-up. [seconds]"""
 RETRIES = 2
 """Number of times that a notebook is retried after the server died while running it."""
+WAITING_END = b'"is_waiting": true}}\n'
+"""End of the last event of a notebook whose fork waits for another one; no event of a cell ends like this."""
 EXIT_NO_MEMORY, EXIT_NO_SPACE = 71, 72
 """Exit codes of a fork that ran out of memory or of disk space."""
 
@@ -65,6 +69,7 @@ class ForkServer:
     def __init__(self, warmup: dict[str, Any] | None = None, timeout: float | None = None) -> None:
         self._control, server_end = socket.socketpair()
         self._is_lost = False
+        self._waiting_forks: dict[int | None, list[socket.socket]] = defaultdict(list)
         self.folder = temp_folders.make(temp_folders.WORKER_PREFIX)
         arguments = {"modules": list(PRELOADED_MODULES), "folder": str(self.folder)} | (warmup or {})
         environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
@@ -102,40 +107,63 @@ class ForkServer:
         return not self._is_lost and self.process.poll() is None
 
     def run(
-        self, cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None
+        self,
+        cells: Sequence[tuple[int, str]],
+        deadline: float | None = None,
+        memory: int | None = None,
+        is_shared: bool = False,
     ) -> RunResult | None:
         """Run the given code cells in a fork and return the result; None if the server died.
 
         A cell is a pair (position, source). The fork is killed `deadline` [seconds] after its first cell began. It may
-        use `memory` [MiB] beyond what the server has loaded.
+        use `memory` [MiB] beyond what the server has loaded. With `is_shared` it may be a fork that ran other shared
+        notebooks before; if this one then ends in any other way than "done", it is run again in a new fork, because an
+        earlier one may be the cause.
         """
-        request = {"cells": list(cells), "memory": memory, "folder": os.getcwd()}
-        received, timed_out = bytearray(), False
-        latest: float | None = None
+        request = {"cells": list(cells), "memory": memory, "folder": os.getcwd(), "is_shared": is_shared}
+        forks = self._waiting_forks[memory]
+        with suppress(IndexError):  # Other threads take forks, too.
+            result = self._run_in(forks.pop(), request, deadline) if is_shared else None
+            if result is not None and result.status == "done":
+                return result
         connection, server_end = socket.socketpair()
-        with connection:
-            try:
-                with server_end:
-                    socket.send_fds(self._control, [b"\n"], [server_end.fileno()])
-                with suppress(OSError):  # A server that could not fork has sent why and closed the connection.
-                    connection.sendall(json.dumps(request).encode() + b"\n")
-                while data := _receive(connection, latest):
-                    received += data
-                    if latest is None and deadline is not None:  # The time runs from the first cell on.
-                        latest = time.monotonic() + deadline
-            except TimeoutError:
-                timed_out = True  # The server kills the fork when the connection closes.
-            except OSError:
-                pass
+        with server_end, suppress(OSError):
+            socket.send_fds(self._control, [b"\n"], [server_end.fileno()])
+        return self._run_in(connection, request, deadline)
+
+    def _run_in(self, connection: socket.socket, request: dict[str, Any], deadline: float | None) -> RunResult | None:
+        """Run a notebook in the fork with this connection, as `run` does; a fork that can be used again is kept."""
+        received, is_waiting, timed_out = bytearray(), False, False
+        latest: float | None = None
+        try:
+            with suppress(OSError):  # A server that could not fork has sent why and closed the connection.
+                connection.settimeout(None)
+                connection.sendall(json.dumps(request).encode() + b"\n")
+            while not is_waiting and (data := _receive(connection, latest)):
+                received += data
+                is_waiting = received.endswith(WAITING_END)
+                if latest is None and deadline is not None:  # The time runs from the first cell on.
+                    latest = time.monotonic() + deadline
+        except TimeoutError:
+            timed_out = True  # The server kills the fork when the connection closes.
+        except OSError:
+            pass
+        finally:
+            if is_waiting:
+                self._waiting_forks[request["memory"]].append(connection)
+            else:
+                connection.close()
         events = _parse_events(received)
         if not timed_out and not (events and "exit" in events[-1]):
             self._is_lost = True
             return None
-        return _make_run_result(events, deadline if timed_out else None, memory)
+        return _make_run_result(events, deadline if timed_out else None, request["memory"])
 
     def close(self) -> None:
         """Stop the server and all of its forks."""
         self._control.close()
+        for connection in itertools.chain.from_iterable(self._waiting_forks.values()):
+            connection.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -249,7 +277,10 @@ def get_server() -> ForkServer:
 
 
 def run_notebook(
-    cells: Sequence[tuple[int, str]], deadline: float | None = None, memory: int | None = None
+    cells: Sequence[tuple[int, str]],
+    deadline: float | None = None,
+    memory: int | None = None,
+    is_shared: bool = False,
 ) -> RunResult:
     """Run the given code cells in the fork server of this process; if the server dies, retry in a new server.
 
@@ -259,7 +290,7 @@ def run_notebook(
         if _stop_requested.is_set():
             break
         try:
-            result = get_server().run(cells, deadline, memory)
+            result = get_server().run(cells, deadline, memory, is_shared)
         except ForkError:
             if not _stop_requested.is_set():
                 raise

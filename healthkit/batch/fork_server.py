@@ -2,11 +2,14 @@
 
 The client starts it as a new process (a fork of the client would lose the client's threads). It imports and warms what
 notebooks need and then waits for work, so that a fork costs milliseconds. Each fork runs one notebook and exits:
-nothing that a notebook changes is seen by the next one. The server itself runs no notebook after the warm-up.
+nothing that a notebook changes is seen by the next one. The server itself runs no notebook after the warm-up. Only
+notebooks that the client calls shared run one after another in the same fork, as long as each ends well, because the
+memory that a fork copies costs as much as a tenth of a page.
 
-Protocol: for each notebook the client sends one byte and a connection over the control socket. The fork reads a request
+Protocol: for each fork the client sends one byte and a connection over the control socket. The fork reads a request
 from the connection (a line of JSON) and writes an event for each cell. When the fork has ended, the server adds a last
-event that says how, and shuts the connection down. A client that closes a connection ends its fork.
+event that says how, and shuts the connection down; a fork that waits for another request writes the last event itself.
+A client that closes a connection ends its fork.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,12 +36,16 @@ from healthkit.files import temp_folders
 
 PR_SET_PDEATHSIG = 1
 """Option of Linux's prctl that sets the signal which a process gets when its parent ends."""
+MAX_NOTEBOOKS = 16
+"""Most notebooks that one fork runs."""
+MAX_GROWTH_MIB = 256
+"""Growth of the address space after which a fork takes no further notebook. [MiB]"""
 _DISK_FULL_ERRORS = (28, 122)
 """Numbers of the errors ENOSPC (no space left on the device) and EDQUOT (quota exceeded)."""
 
 
 class ForkingProcess:
-    """The server itself, which runs each notebook in a fork and reports how the fork ended.
+    """The server itself, which runs notebooks in forks and reports how the fork ended.
 
     `control` is its control socket and `shell` its IPython shell. `running` has the connection of each fork by process
     id.
@@ -48,7 +56,7 @@ class ForkingProcess:
         self.running: dict[int, socket.socket] = {}
 
     def serve(self) -> None:
-        """Start a fork for each connection until the client closes the control socket; then kill all forks."""
+        """Start a fork for each connection until the client closes the control socket; then end all forks."""
         gc.collect()
         gc.freeze()
         # A fork lives for a second, so rare collections are enough.
@@ -82,6 +90,9 @@ class ForkingProcess:
         finally:
             for pid in self.running:
                 _kill_group(pid)
+            with suppress(ChildProcessError):  # Wait, so that none outlives the server.
+                while True:
+                    os.wait()
 
     def _accept(self) -> socket.socket | None:
         """Return the next connection from the control socket; None when the client is gone."""
@@ -92,7 +103,7 @@ class ForkingProcess:
         return socket.socket(fileno=numbers[0]) if numbers else None
 
     def _start(self, connection: socket.socket) -> bool:
-        """Fork for one notebook; return False when no process can be made."""
+        """Fork for one connection; return False when no process can be made."""
         try:
             pid = os.fork()
         except OSError as error:
@@ -132,7 +143,7 @@ class ForkingProcess:
         return ended
 
     def _run_in_fork(self, connection: socket.socket) -> None:
-        """Run one notebook in this process, a fork, and end the process in any case."""
+        """Run the notebooks of a connection in this process, a fork, and end the process in any case."""
         code = 1
         try:
             os.setpgid(0, 0)
@@ -142,17 +153,8 @@ class ForkingProcess:
                 signal.signal(name, signal.SIG_DFL)
             for other in (self.control, *self.running.values()):
                 other.close()
-            with connection.makefile("r", encoding="utf-8") as file:
-                request = json.loads(file.readline())
-            if request["memory"] is not None:
-                limit = _address_space_size() + int(request["memory"]) * (1 << 20)
-                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-            os.chdir(request["folder"])
-
-            def send(event: dict[str, Any], dumps: Any = json.dumps) -> None:
-                connection.sendall(dumps(event, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
-
-            send({"end": run_cells.run_cells(self.shell, [tuple(cell) for cell in request["cells"]], send)})
+            with connection.makefile("r", encoding="utf-8") as requests:
+                self._run_notebooks(map(json.loads, requests), connection)
             code = 0
         except MemoryError:
             code = EXIT_NO_MEMORY
@@ -161,6 +163,31 @@ class ForkingProcess:
         finally:
             temp_folders.remove_own()
             os._exit(code)
+
+    def _run_notebooks(self, requests: Iterator[dict[str, Any]], connection: socket.socket) -> None:
+        """Run the notebook of the first request, and those of later ones as long as this process may be shared."""
+        begin, names = _address_space_size(), dict(self.shell.user_ns)
+
+        def send(event: dict[str, Any], dumps: Any = json.dumps) -> None:
+            connection.sendall(dumps(event, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
+
+        for number, request in enumerate(requests, 1):
+            if number > 1:
+                _reset_peak_memory()
+            elif request["memory"] is not None:
+                limit = begin + int(request["memory"]) * (1 << 20)
+                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            os.chdir(request["folder"])
+            status = run_cells.run_cells(self.shell, [tuple(cell) for cell in request["cells"]], send)
+            send({"end": status})
+            has_grown = _address_space_size() - begin > MAX_GROWTH_MIB * (1 << 20)
+            if status != "done" or not request["is_shared"] or number == MAX_NOTEBOOKS or has_grown:
+                return
+            peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+            send({"exit": {"signal": 0, "code": 0, "peak_mib": peak_mib, "is_waiting": True}})
+            self.shell.user_ns.clear()
+            self.shell.user_ns.update(names)
+            gc.collect()
 
 
 def _send_last_event(connection: socket.socket, event: dict[str, Any]) -> None:
@@ -180,6 +207,12 @@ def _die_with_parent() -> None:
     """Make this process end when the server ends for any reason; only Linux offers that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _reset_peak_memory() -> None:
+    """Let the most memory that this process used count from now on; only Linux offers that."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _address_space_size() -> int:

@@ -177,8 +177,9 @@ def generate_page(job: PageJob) -> PageResult:
         if request.engine == run_notebook.FORK_ENGINE and fork_client.CAN_FORK:
             fork_client.set_warmup_if_unset(lambda: dict(make_warmup(job)))
         notebook = run_notebook.run_template(
-            job.parameters, request.template, engine=request.engine, deadline=request.deadline, memory=request.memory
-        )
+            job.parameters, request.template, engine=request.engine, deadline=request.deadline, memory=request.memory,
+            is_shared=True,
+        )  # fmt: skip
         files = _page_files(job, notebook)
         with lock_folder(folder):
             replaced = _names_to_replace(job)

@@ -16,9 +16,12 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from healthkit.batch.engine import ForkEngine
+from healthkit.batch.output_files import sha256_hex
 from healthkit.files import package_files
 
 TEMPLATE = package_files.path_of("notebooks/templates/monthly_report.ipynb")
+SHIPPED_CODE = "1b989dddff99363c50eeb2ec6aeb412af3bdb8ebc730fb50ae6653932e2aed67"
+"""Digest of the code of `TEMPLATE` as shipped; one that an analyst edited in a checkout has another."""
 FORK_ENGINE, NBCLIENT_ENGINE = "healthkit", "nbclient"
 """Names of our engine and of papermill's own engine, which starts a kernel for each notebook."""
 
@@ -52,10 +55,13 @@ def run_template(
     engine: str = FORK_ENGINE,
     deadline: float | None = None,
     memory: int | None = None,
+    is_shared: bool = False,
 ) -> Any:
     """Run a template notebook with the given parameters and return the executed notebook.
 
     The notebook is killed after `deadline` [seconds] or beyond `memory` [MiB]; papermill's own engine supports neither.
+    With `is_shared` the shipped template may run in a fork that ran it before, for another account (see
+    `ForkServer.run`); any other template gets a process of its own, because it may change anything.
     Raises BatchError for a parameter that the template does not have (papermill would only warn, and publish the report
     of the default account), for a required one that is missing, and if the notebook fails.
     """
@@ -63,7 +69,7 @@ def run_template(
     notebooks: list[Any] = []
     try:
         if engine == FORK_ENGINE:
-            return _execute_in_fork(parameters, template, deadline, memory, notebooks)
+            return _execute_in_fork(parameters, template, deadline, memory, is_shared, notebooks)
         return papermill.execute_notebook(
             str(template), None, parameters=dict(parameters), engine_name=engine, progress_bar=False, log_output=False,
             request_save_on_cell_execute=False, kernel_name=KERNEL_NAME,
@@ -73,18 +79,25 @@ def run_template(
 
 
 def _execute_in_fork(
-    parameters: Mapping[str, Any], template: Path, deadline: float | None, memory: int | None, notebooks: list[Any]
+    parameters: Mapping[str, Any],
+    template: Path,
+    deadline: float | None,
+    memory: int | None,
+    is_shared: bool,
+    notebooks: list[Any],
 ) -> Any:
     """Run a template by papermill's steps, and append the notebook to `notebooks`, even if it fails.
 
     `papermill.execute_notebook` ends with writing the notebook as JSON, which takes a third of the time outside the
     fork, also where there is no file to write.
     """
-    notebook = parameterize_notebook(load_template(template), dict(parameters), kernel_name=KERNEL_NAME)
+    notebook = load_template(template)
+    is_shared = is_shared and code_digest(notebook) == SHIPPED_CODE
+    notebook = parameterize_notebook(notebook, dict(parameters), kernel_name=KERNEL_NAME)
     notebook = execute.remove_error_markers(execute.prepare_notebook_metadata(notebook, str(template), None))
     executed = papermill_engines.execute_notebook_with_engine(
         FORK_ENGINE, notebook, KERNEL_NAME, output_path=None, progress_bar=False, log_output=False,
-        deadline=deadline, memory=memory, notebook_sink=notebooks,
+        deadline=deadline, memory=memory, is_shared=is_shared, notebook_sink=notebooks,
     )  # fmt: skip
     execute.raise_for_execution_errors(executed, None)
     return executed
@@ -126,6 +139,12 @@ def load_template(template: Path) -> Any:
         return load_notebook_node(str(template))
     except Exception as error:  # papermill and nbformat raise many kinds for what is no notebook
         raise BatchError(f"{template} is no notebook ({' '.join(str(error).split())[:120]}).") from error
+
+
+def code_digest(notebook: Any) -> str:
+    """Return the SHA-256 of the code cells of a notebook."""
+    sources = [str(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    return sha256_hex("\0".join(sources).encode())
 
 
 def check_parameters(parameters: Mapping[str, Any], template: Path) -> None:
