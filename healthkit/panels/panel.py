@@ -42,7 +42,7 @@ class Panel(widgets.VBox):
         self._first_listing: OrderList | None = None
         self.find = account_search()
         self.account = labelled_control(widgets.Dropdown, "Account", 250)
-        self.measure = labelled_control(widgets.Dropdown, "Measure", 300)
+        self.measure = measure_list()
         self.window = window_slider(first.window)
         self.rule_windows = widgets.HBox()
         self.day = labelled_control(widgets.DatePicker, "As of", 190, value=first.as_of)
@@ -258,6 +258,11 @@ def labelled_control(kind: type[Any], label: str, width: int, **traits: Any) -> 
 def account_search() -> Any:
     """Return a text field that filters accounts by a part of their name."""
     return labelled_control(widgets.Text, "Find account", 250, placeholder="part of a name")
+
+
+def measure_list(label: str = "Measure", width: int = 380, **traits: Any) -> Any:
+    """Return a list of measures that is wide enough for the longest label, such as one that names the channel."""
+    return labelled_control(widgets.Dropdown, label, width, **traits).add_class("hk-measure")
 
 
 def window_slider(days: int) -> Any:

@@ -17,6 +17,7 @@ from healthkit.panels.panel import (
     finding_text,
     labelled_control,
     measure_label,
+    measure_list,
     window_slider,
 )
 from healthkit.panels.portfolio_model import PAGE_SIZE, AccountFilter, PortfolioSettings
@@ -46,7 +47,7 @@ class PortfolioPanel(widgets.VBox):
             [("any", ""), *((labels.STATUS_STYLES[status].word, status) for status in _statuses_present(ranking))],
         )
         codes = sorted(set(ranking["marketplace"]))
-        self.marketplace = _dropdown("Marketplace", [("all", ""), *((code, code) for code in codes)])
+        self.marketplace = _dropdown("Marketplace", [("all", ""), *((code, code) for code in codes)], 250)
         options = [
             (
                 measure_label(
@@ -58,7 +59,7 @@ class PortfolioPanel(widgets.VBox):
             )
             for metric, channel in pairs
         ]
-        self.measure = _dropdown("Measure drawn", options, 330)
+        self.measure = measure_list("Measure drawn", 420, options=options, value=options[0][1])
         self.window = window_slider(30)
         self.portfolio_widget = PortfolioWidget()
         self.opened_panel: WhereIStandPanel | None = None

@@ -71,6 +71,15 @@ def opened(offline_chromium, address):
         context.close()
 
 
+CUT_MEASURES = """() => [...document.querySelectorAll(".hk-measure select")].flatMap((list) => {
+  const pen = document.createElement("canvas").getContext("2d"), arrow = 24;
+  pen.font = getComputedStyle(list).font;
+  const names = [...list.options].map((one) => one.text);
+  return names.filter((text) => pen.measureText(text).width + arrow > list.clientWidth);
+})"""
+"""The names of measures that a list does not show whole."""
+
+
 @pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (390, "dark")])
 def test_the_four_panels_stand_on_one_page_that_asks_nobody(opened, width, colours):
     page = opened(viewport={"width": width, "height": 1200}, color_scheme=colours)
@@ -81,6 +90,8 @@ def test_the_four_panels_stand_on_one_page_that_asks_nobody(opened, width, colou
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     findings = page.evaluate("[...document.querySelectorAll('.hk-answer .now')].map(one => one.offsetWidth)")
     assert min(findings) > 300, "on a phone a finding stands above its button, not beside it"
+    assert page.locator(".hk-measure select").count() == 4
+    assert page.evaluate(CUT_MEASURES) == []
     arrow = page.evaluate("getComputedStyle(document.querySelector('.widget-dropdown select')).backgroundImage")
     assert ("ecebe6" in arrow) == (colours == "dark"), "the arrow of a list is light on dark"
     assert violations(page, "body") == []
