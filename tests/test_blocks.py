@@ -247,6 +247,17 @@ def test_the_index_says_how_many_accounts_stand_where_and_lists_failed_runs_apar
     assert "Lost &lt;b&gt;" in html
 
 
+def test_an_account_with_several_pages_counts_once_by_its_worst() -> None:
+    rows = portfolio().rows
+    pages = pd.concat([rows, rows.assign(marketplace="CA", status="on target")])
+    html = words(portfolio_index(portfolio(rows=pages, failures=[("Lost", "x", ""), ("Lost", "y", "")])).html)
+    assert (
+        "Two accounts are off target and one is at risk; one cannot be judged. One more has no report: its run failed."
+        in html
+    )
+    assert "6 accounts, 10 pages" in html
+
+
 def test_the_index_shows_what_is_no_rate_by_its_own_figure() -> None:
     open_cases = {"metric": "policy_violations", "channel": "", "window": 0, "counted": 1, "at_fault": 2,
                   "side": "at most", "target": 0.0, "headroom": -2, "value": 2.0, "used": None}  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from healthkit.analysis.ranking import AccountHarm, RankedAccount, Ranking, rank_accounts
-from healthkit.metrics.policy import JUDGED_STATUSES
+from healthkit.metrics.policy import JUDGED_STATUSES, worst_first_key
 from healthkit.report.html import measures, missing_files, outlook
 from healthkit.report.html.block import HtmlBlock, render_template
 from healthkit.report.html.measures import Measure
@@ -146,13 +146,15 @@ def portfolio_index(portfolio: PortfolioPage) -> HtmlBlock:
     places = ranking.places()
     accounts.sort(key=lambda row: places[row["account"], row["marketplace"]])
     columns = _strip_columns(accounts)
-    counts = {status: sum(row["status"] == status for row in accounts) for status in labels.STATUS_STYLES}
+    counts = _accounts_by_status(accounts)
     html = render_template(
         "index.html.j2",
         on=figures.format_long_day(_last_day_of_pages(accounts, portfolio.as_of), 0),
         accounts=_count_phrase(accounts, portfolio.failures),
         where=labels.join_words(sorted({row["marketplace_title"] for row in accounts})),
-        sentences=_portfolio_sentences(accounts, counts, len(portfolio.failures), ranking, portfolio.ended),
+        sentences=_portfolio_sentences(
+            accounts, counts, len({one[0] for one in portfolio.failures}), ranking, portfolio.ended
+        ),
         tally=[(n, labels.STATUS_STYLES[status]) for status, n in counts.items() if n],
         columns=list(columns.values()),
         rows=[_account_row(row, one, columns, portfolio) for row, one in zip(accounts, ranking.accounts, strict=True)],
@@ -254,6 +256,19 @@ def _names_in_sentences(accounts: list[dict[str, Any]]) -> dict[tuple[str, str],
         _owner(row): row["account"] if rows_of[row["account"]] == 1 else f"{row['account']} ({row['marketplace']})"
         for row in accounts
     }
+
+
+def _accounts_by_status(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Return how many accounts have each status: that of the worst page, where an account has several.
+
+    >>> pages = [("petit", "off target"), ("petit", "on target"), ("other", "on target")]
+    >>> counts = _accounts_by_status([dict(zip(("account", "status"), one)) for one in pages])
+    >>> counts["off target"], counts["on target"]
+    (1, 1)
+    """
+    worst_last = sorted(rows, key=lambda row: worst_first_key(row["status"]), reverse=True)
+    found = Counter({row["account"]: row["status"] for row in worst_last}.values())
+    return {status: found[status] for status in labels.STATUS_STYLES}
 
 
 def _count_phrase(accounts: list[dict[str, Any]], failures: Sequence[tuple[str, ...]]) -> str:
