@@ -28,14 +28,9 @@ DUE = Table(
 def find_due_orders(ledger: Ledger, as_of: date, days_ahead: int = 2) -> pd.DataFrame:
     """Return DUE: unconfirmed orders that are overdue, or due up to `days_ahead` days after `as_of`.
 
-    The most urgent orders come first. An order waits when by then it was placed, not cancelled, and no file shows a
-    confirmation. A day ends at midnight in the time zone of the marketplace.
+    The most urgent orders come first; see `find_waiting_orders`.
     """
-    rows = ledger.orders.filter((nw.col("channel") == "seller") & ~nw.col("ship_by").is_null())
-    due = rows.filter(
-        (nw.col("ordered_on") <= nw.lit(as_of)) & (nw.col("ship_by_on") <= nw.lit(as_of + timedelta(days_ahead)))
-    )
-    waits = _select_waiting(collect_to_pandas(due), as_of)
+    waits = find_waiting_orders(ledger, as_of, days_ahead)
     bought = collect_to_pandas(ledger.items.group_by("account", "marketplace", "order_id").agg(nw.col("sku").min()))
     named = waits.merge(bought, on=["account", "marketplace", "order_id"], how="left")
     left = (pd.to_datetime(named["ship_by_on"]) - pd.Timestamp(as_of)).dt.days
@@ -43,6 +38,27 @@ def find_due_orders(ledger: Ledger, as_of: date, days_ahead: int = 2) -> pd.Data
     days = {name: pd.to_datetime(made[name]).astype("datetime64[s]") for name in ("ordered_on", "ship_by_on")}
     made = made.assign(**days, ship_by=pd.to_datetime(made["ship_by"], utc=True))
     return tables.check_table(made.sort_values(["ship_by", "account", "order_id"], ignore_index=True), DUE)
+
+
+def find_waiting_orders(ledger: Ledger, as_of: date, days_ahead: int = 2) -> pd.DataFrame:
+    """Return the orders of DUE in no order, without SKU and days left: account, marketplace, order_id and more.
+
+    An order waits when by the end of `as_of` it was placed, not cancelled, and no file shows a confirmation. A day ends
+    at midnight in the time zone of the marketplace.
+    """
+    due = ledger.orders.filter(
+        (nw.col("channel") == "seller")
+        & ~nw.col("ship_by").is_null()
+        & (nw.col("ordered_on") <= nw.lit(as_of))
+        & (nw.col("ship_by_on") <= nw.lit(as_of + timedelta(days_ahead)))
+    )
+    return _select_waiting(collect_to_pandas(due.select(*_WAITING_COLUMNS)), as_of)
+
+
+_WAITING_COLUMNS = (
+    "account", "marketplace", "order_id", "ordered_on", "ship_by", "ship_by_on", "units", "shipped_at", "status",
+    "cancelled_on",
+)  # fmt: skip
 
 
 def count_waiting_without_ship_by(ledger: Ledger, as_of: date) -> dict[str, int]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import pandas as pd
 
-from healthkit.analysis.due_orders import find_due_orders
+from healthkit.analysis.due_orders import find_waiting_orders
 from healthkit.analysis.goals import fewest_orders
 from healthkit.analysis.rolloff import RollOffCalendar, counts_of_measure
 from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
@@ -342,7 +342,7 @@ def _waiting_days(ledger: Ledger, verdict: AccountVerdict, rule: Rule, waiting: 
     """Yield the id of what waits on the as-of day, and the last day on which it is not late."""
     of_account = (nw.col("account") == verdict.account) & (nw.col("marketplace") == verdict.marketplace)
     if waiting == "shipments":
-        due = find_due_orders(ledger, verdict.as_of)
+        due = find_waiting_orders(ledger, verdict.as_of)
         due = due[(due["account"] == verdict.account) & (due["marketplace"] == verdict.marketplace)]
         yield from zip(due["order_id"], due["ship_by_on"].dt.date, strict=True)
         return
@@ -353,16 +353,14 @@ def _waiting_days(ledger: Ledger, verdict: AccountVerdict, rule: Rule, waiting: 
     else:
         rows, hours = ledger.returns.filter(of_account), 48
         id_column, asked_on, ended_on = "return_id", "requested_on", "cleared_on"
-    for row in records(_open_on(rows, verdict.as_of, asked_on, ended_on)):
-        if waiting == "messages" or row["answered_on"] is not None or row["decision"] is None:
-            yield row[id_column], row[f"due_{hours}h_on"]
+        # A request that the marketplace decided without an answer does not wait.
+        rows = rows.filter(~nw.col("answered_on").is_null() | nw.col("decision").is_null())
+    due_on = f"due_{hours}h_on"
+    for row in records(collect_to_pandas(_open_on(rows, verdict.as_of, asked_on, ended_on).select(id_column, due_on))):
+        yield row[id_column], row[due_on]
 
 
-def _open_on(rows: Frame, as_of: date, asked_on: str, ended_on: str) -> pd.DataFrame:
+def _open_on(rows: Frame, as_of: date, asked_on: str, ended_on: str) -> Frame:
     """Return messages or requests that were asked by a day and neither answered nor ended by then."""
-    table = collect_to_pandas(rows.filter(nw.col(asked_on) <= nw.lit(as_of)))
-    day = pd.Timestamp(as_of)
-    is_open = pd.Series(True, index=table.index)
-    for name in ("answered_on", ended_on):
-        is_open &= ~(pd.to_datetime(table[name]) <= day)
-    return table[is_open]
+    by_then = [nw.col(name).is_null() | (nw.col(name) > nw.lit(as_of)) for name in ("answered_on", ended_on)]
+    return rows.filter((nw.col(asked_on) <= nw.lit(as_of)) & by_then[0] & by_then[1])
