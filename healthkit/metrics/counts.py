@@ -106,7 +106,7 @@ class _RowIndex(NamedTuple):
     @classmethod
     def build(cls, frame: pd.DataFrame, names: tuple[str, ...]) -> _RowIndex:
         """Index a frame by some columns of categories."""
-        columns = [pd.Categorical(frame[name].array) for name in names]
+        columns = [_as_categorical(frame[name].array) for name in names]
         codes = np.zeros(len(frame), dtype=np.int64)
         for column in columns:
             codes = codes * len(column.categories) + column.codes
@@ -123,6 +123,11 @@ class _RowIndex(NamedTuple):
             wanted = wanted * len(codes) + codes[value]
         first, last = np.searchsorted(self.codes, [wanted, wanted + 1])
         return self.order[first:last]
+
+
+def _as_categorical(values: Any) -> pd.Categorical:
+    """Return values as they are if they are categories; pandas would check and copy them."""
+    return values if isinstance(values, pd.Categorical) else pd.Categorical(values)
 
 
 ColumnArrays = dict[str, Any]

@@ -250,7 +250,7 @@ def _has_reportable_figures(verdict: AccountVerdict) -> bool:
 
 def _has_orders_by(counts: Counts, as_of: date) -> bool:
     """Return whether any order is placed on or before a day."""
-    return bool((counts.exposure["clock_day"].dt.date <= as_of).any())
+    return bool((counts.exposure["clock_day"] <= pd.Timestamp(as_of)).any())
 
 
 def _describe_order_months(workspace: Workspace) -> str:
@@ -319,8 +319,12 @@ def _build_report(
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
     history = [as_of - timedelta(days=back) for back in reversed(range(DAYS_SHOWN))]
     past = view.score(sorted(day for day in {*weeks, *history, before} if day >= view.policy.complete_from))
-    past_days = past["as_of"].dt.date
-    daily = past[past_days.isin(history)].reset_index(drop=True)
+    past_days = day_numbers(past["as_of"])
+
+    def on_days(days: list[date]) -> pd.DataFrame:
+        return past[np.isin(past_days, day_numbers(days))].reset_index(drop=True)
+
+    daily = on_days(history)
     calendars = _analyse(watched, view.calendar)
     todo = view.todo(as_of, verdict=verdict, scored=scored, calendars=calendars)
     strongest = _simulate_measures(view, watched, calendars, todo)
@@ -334,8 +338,8 @@ def _build_report(
         as_of=as_of,
         before=before,
         scores=scored,
-        earlier=past[past_days == before].reset_index(drop=True),
-        weekly_scores=past[past_days.isin(weeks)].reset_index(drop=True),
+        earlier=on_days([before]),
+        weekly_scores=on_days(weeks),
         daily_scores=daily,
         at_fault=_list_orders_at_fault(view, scored),
         bridges=_analyse(watched, lambda row: view.bridge(row, before)),

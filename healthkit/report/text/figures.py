@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 
 from healthkit.metrics.sides import lower_is_better, meets_target
 from healthkit.report.text.labels import DASH
@@ -43,6 +44,7 @@ def format_quantity(n: int, noun: str = "order") -> str:
     return f"{format_number(n)} {noun}" if n == 1 else f"{format_number(n)} {noun}s"
 
 
+@lru_cache(maxsize=256)
 def exact_share(target: float | Fraction) -> Fraction:
     """Convert a target, stored as a float in SCORES, to the exact fraction that it represents.
 
@@ -68,6 +70,7 @@ def round_half_up(value: Fraction, digits: int) -> Fraction:
     return Fraction(whole if value >= 0 else -whole, scale)
 
 
+@lru_cache(maxsize=256)
 def rate_decimals(target: float | Fraction | None) -> int:
     """Return the number of decimals of a rate: two if its target is within 1% of 0% or 100%, one otherwise.
 
