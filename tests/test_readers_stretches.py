@@ -236,6 +236,17 @@ def test_how_far_the_reading_has_come_is_told(tmp_path, small):
     assert sum(moved) == one.size
 
 
+@every_kind
+def test_some_columns_are_read_alone(kind, tmp_path, small):
+    """Also a column that is empty in some stretches, and one that has the same value in all rows."""
+    [one] = sources_of(tmp_path, KINDS[kind])
+    for rows in parse_file(one).tables.values():
+        whole = pa.Table.from_batches(rows.to_batches())
+        assert len(whole) == rows.num_rows > 0
+        for names in (["updated_at"], ["account", "marketplace"], whole.column_names[3:9]):
+            assert pa.Table.from_batches(rows.select(names).to_batches()) == whole.select(names)
+
+
 def test_no_room_for_the_rows_is_said(tmp_path, small, monkeypatch):
     [one] = sources_of(tmp_path, KINDS["all_orders"])
 

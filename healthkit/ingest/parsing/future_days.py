@@ -69,7 +69,8 @@ def _describe_table(table: str, rows: Any, import_day: date | None, stated: date
     """Yield the notes on one table."""
     future, stamped, own = _LateRows(), _LateRows(), _LateRows()
     stamps, promises = [], []
-    for batch in rows.to_batches():
+    names = [one.name for one in rows.schema if one.type == _DAY or one.name in (_UPDATED_AT, *_PROMISE_COLUMNS)]
+    for batch in rows.select(names).to_batches():
         days = _day_columns(batch.schema)
         in_future = _later_than(batch, days, import_day)
         future.add(batch, in_future)

@@ -182,7 +182,7 @@ class _LargeFile:
             table.finish()
         if len(split_orders):
             # Some lines of an order may state other days than all its lines.
-            batches = results.tables["orders"].to_batches()
+            batches = results.tables["orders"].select(["ordered_on"]).to_batches()
             results.days = [*first_and_last_day(pa.chunked_array([batch["ordered_on"] for batch in batches]))]
         days = [day for day in results.days if day is not None]
         no_rows = [] if results.rows or results.skipped else [NO_ROWS]
