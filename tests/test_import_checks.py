@@ -297,7 +297,7 @@ def test_the_command_refuses_with_exit_code_1_and_warns_with_anyway(tmp_path, st
     refused = CliRunner().invoke(app, words)
     assert refused.exit_code == 1
     assert "refused  bolt/orders-001.txt: account 'acme' has this very file already" in refused.stderr
-    assert "0 files taken" in refused.stdout
+    assert "0 files imported" in refused.stdout
     taken_anyway = CliRunner().invoke(app, [*words, "--anyway"])
     assert taken_anyway.exit_code == 0
     assert "warning: bolt/orders-001.txt: account 'acme' has" in taken_anyway.stdout
