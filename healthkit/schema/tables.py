@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -751,10 +751,16 @@ def _check_kinds(rows: nw.DataFrame[Any], table: Table) -> None:
     schema = rows.schema
     for name, column in table.columns.items():
         kind = schema[name]
-        if not _DTYPE_CHECKS[column.kind](kind) and not (
+        if not _is_of_kind(kind, column.kind) and not (
             column.nullable and rows.get_column(name).null_count() == len(rows)
         ):
             raise TableError(f"{table.name}.{name} must be a {column.kind}; it is {kind}.")
+
+
+@cache
+def _is_of_kind(dtype: nw.dtypes.DType, kind: str) -> bool:
+    """Return whether a type of a column is one of a kind of column; there are few, and each file is asked for many."""
+    return bool(_DTYPE_CHECKS[kind](dtype))
 
 
 def _check_empty(rows: nw.DataFrame[Any], names: Iterable[str], table: Table) -> None:

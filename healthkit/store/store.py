@@ -616,6 +616,8 @@ class Store:
 
         With `account`, only the orders of this account are considered.
         """
+        if account is not None and not self._may_hold(account):
+            return []
         query = "select distinct marketplace from order_rows where ordered_on is not null order by 1"
         return [row[0] for row in self._query_orders(query, None if account is None else [account])]
 
@@ -633,6 +635,8 @@ class Store:
         Several marketplaces of one order id are joined by `+`. Two shops outside Amazon may each have an order of the
         same number.
         """
+        if not self._may_hold(account):
+            return {}
         wanted = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
         query = (
             "select order_id, string_agg(distinct marketplace, '+' order by marketplace) "
@@ -652,6 +656,11 @@ class Store:
         )
         [(orders, in_other_reports)] = self._query_orders(query, accounts, wanted=wanted)
         return orders, in_other_reports
+
+    def _may_hold(self, account: str) -> bool:
+        """Return whether a raw file of an account, or of several accounts, was imported."""
+        owners = self._reports()["account"]
+        return owners.null_count > 0 or bool(pc.any(pc.equal(owners, account), min_count=0).as_py())
 
     def _query_orders(self, query: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
         """Run an SQL query on `order_rows`: the stored rows of ORDERS, of all accounts or some."""

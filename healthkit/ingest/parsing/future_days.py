@@ -37,6 +37,9 @@ class _LateRows:
 
     def add(self, batch: Any, late: Mapping[str, Any]) -> None:
         """Count the rows of a batch that have a late day in any column; `late` holds one mask a column."""
+        late = {name: mask for name, mask in late.items() if pc.any(mask, min_count=0).as_py()}
+        if not late:
+            return
         self.rows += pc.sum(_combine_masks(late.values(), batch)).as_py() or 0
         for name, mask in late.items():
             newest = pc.max(batch[name].filter(mask)).cast(_DAY).as_py()
@@ -133,12 +136,16 @@ def _after_update(rows: Any, stated: date | None = None) -> dict[str, Any]:
 
 
 def _later_than(rows: Any, columns: list[str], day: date | None) -> dict[str, Any]:
-    """Return by column which rows have a day later than `day`."""
+    """Return by column which rows have a day later than `day`; columns without such a row are left out."""
     if day is None:
         return {}
     bound = pa.scalar(day, _DAY)
+    days = {name: rows[name].cast(_DAY) for name in columns}
+    newest = {name: pc.max(column).as_py() for name, column in days.items()}
     return {
-        name: pc.fill_null(pc.greater(rows[name].cast(_DAY), bound), False) for name in _filled_columns(rows, columns)
+        name: pc.fill_null(pc.greater(column, bound), False)
+        for name, column in days.items()
+        if newest[name] is not None and newest[name] > day
     }
 
 

@@ -68,6 +68,8 @@ def cell_to_text(cell: object) -> str:
     >>> cell_to_text(datetime(2026, 10, 1, 9, 30)), cell_to_text("two\\nlines")
     ('2026-10-01 09:30:00', 'two lines')
     """
+    if isinstance(cell, str) and cell.isprintable():  # Most cells; a tab or line end is not printable.
+        return cell.strip()
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int | float):

@@ -62,7 +62,9 @@ def parse_time(text: str, formats: Iterable[str] = ()) -> WrittenTime | None:
     >>> parse_time("2026-05-01T10:00:00+0200").moment.utcoffset(), parse_time("31/02/2026", ["%d/%m/%Y"])
     (datetime.timedelta(seconds=7200), None)
     """
-    return next(filter(None, (_parse_with(text.strip(), one) for one in (*_ISO_FORMATS, *formats))), None)
+    text = text.strip()
+    iso_formats = _ISO_FORMATS if text[:4].isdigit() else ()  # Each of them begins with a year of four digits.
+    return next(filter(None, (_parse_with(text, one) for one in (*iso_formats, *formats))), None)
 
 
 def _parse_with(text: str, time_format: str) -> WrittenTime | None:
@@ -91,6 +93,7 @@ def _parse_with(text: str, time_format: str) -> WrittenTime | None:
     return WrittenTime(moment, "M" in parts and parts["M"] is not None, has_year)
 
 
+@lru_cache(1_024)
 def parse_month(name: str) -> int | None:
     """Return the number of a month from its name in one of several languages, in full or shortened to three letters.
 
