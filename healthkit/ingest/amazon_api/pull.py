@@ -601,9 +601,8 @@ class Pull:
 
     def _import_files(self, files: Sequence[FileToImport]) -> list[ImportResult]:
         """Import documents, those with orders first, and return the results in the given order."""
-        ordered = sorted(
-            range(len(files)), key=lambda at: (files[at].account or "", import_order(files[at].source.kind))
-        )
+        position = import_order()
+        ordered = sorted(range(len(files)), key=lambda at: (files[at].account or "", position[files[at].source.kind]))
         today = (self._now + timedelta(hours=14)).date()
         results = import_raw_files([files[at] for at in ordered], self._store, import_day=today)
         by_position = dict(zip(ordered, (_without_rows(one) for one in results), strict=True))

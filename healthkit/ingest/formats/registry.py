@@ -115,10 +115,11 @@ def all_formats() -> tuple[FileFormat, ...]:
         *FORMATS,
         *(FileFormat(kind, defect_lists.parse) for kind in defect_lists.defect_list_kinds()),
     )
-    names = Counter(one.kind.name for one in formats)
-    names.update({one.group for one in formats if one.group})
-    for one in formats:
-        if isinstance(one.kind, FileKind) and one.kind.added_by_user and names[one.kind.name] > 1:
+    added = [one for one in formats if isinstance(one.kind, FileKind) and one.kind.added_by_user]
+    names = Counter(one.kind.name for one in formats) if added else Counter()
+    names.update({one.group for one in formats if one.group and added})
+    for one in added:
+        if names[one.kind.name] > 1:
             raise ReaderError(
                 f"{FILE_LABEL}: orders, {one.kind.name}: is the name of another kind of file. Choose another name."
             )
@@ -142,6 +143,7 @@ def document_kinds() -> list[DocumentKind]:
     return sorted(kinds, key=lambda kind: ("orders" in kind.name) + kind.name.startswith("orders_api"))
 
 
-def import_order(name: str) -> int:
-    """Return the position of a kind of file in the import order: order files first, defect lists last."""
-    return next(position for position, one in enumerate(all_formats()) if one.name == name)
+def import_order() -> dict[str, int]:
+    """Return the position of each kind of file in the import order: order files first, defect lists last."""
+    # The kinds of a group have one name, that of the group: the position of the first counts.
+    return {one.name: position for position, one in reversed(list(enumerate(all_formats())))}

@@ -80,7 +80,8 @@ def discover_files(paths: Iterable[str | Path]) -> tuple[list[RawFile], list[Ref
         refused += problems
         if not problems:
             found.append(_combine_group(group))
-    return sorted(found, key=lambda one: (import_order(one.kind), one.name)), refused
+    position = import_order()
+    return sorted(found, key=lambda one: (position[one.kind], one.name)), refused
 
 
 def _find_parts(paths: Iterable[str | Path], refused: list[RefusedFile]) -> Iterator[FilePart]:
