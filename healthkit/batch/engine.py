@@ -84,7 +84,7 @@ def _add_outputs(nb_man: Any, result: RunResult) -> None:
         event = result.cell_outputs.get(number)
         if event is not None:
             cell.execution_count = event["count"]
-            cell.outputs = [nbformat.from_dict(output) for output in event["outputs"]]
+            cell.outputs = [_output_node(output) for output in event["outputs"]]
         if number == result.running_cell and not _has_error(cell):
             cell.outputs.append(nbformat.v4.new_output("error", **failure))
         if _has_error(cell):
@@ -93,6 +93,13 @@ def _add_outputs(nb_man: Any, result: RunResult) -> None:
             cell.metadata.setdefault("papermill", {})["status"] = nb_man.COMPLETED
     if result.status != "done" and not any(_has_error(cell) for _, cell in code_cells):
         code_cells[0][1].outputs.append(nbformat.v4.new_output("error", **failure))
+
+
+def _output_node(output: Mapping[str, Any]) -> nbformat.NotebookNode:
+    """Return an output as a node of a notebook; the data in it stay plain, because there are thousands of values."""
+    node = nbformat.NotebookNode()
+    dict.update(node, output)
+    return node
 
 
 def _has_error(cell: Any) -> bool:

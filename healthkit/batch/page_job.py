@@ -250,11 +250,10 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
         raise run_notebook.BatchError(
             f"{request.template} shows no hk.batch.ReportData(report, stem); its last cell must."
         )
-    vega = output_files.vega_bundle()
-    href, text = ("", vega) if request.self_contained else (output_files.VEGA_FILE_NAME, "")
+    href, text = ("", output_files.vega_bundle()) if request.self_contained else (output_files.VEGA_FILE_NAME, "")
     texts = {
         "_orders.csv": data["orders"],
-        ".json": json.dumps(data["figures"] | {"row": data["row"]}, ensure_ascii=False, indent=1) + "\n",
+        ".json": _figures_json(data["figures"] | {"row": data["row"]}),
         ".html": html_page(data["title"], html, vega_href=href, vega_text=text),
         **data.get("order_lists", {}),
     }
@@ -264,8 +263,32 @@ def _page_files(job: PageJob, notebook: Any) -> dict[str, bytes]:
     }
     files = {job.file_name(suffix): content for suffix, content in contents.items()}
     if request.separate and href:
-        files[f"{job.stem}/{href}"] = vega.encode()
+        files[f"{job.stem}/{href}"] = output_files.vega_bundle().encode()
     return files
+
+
+def _figures_json(figures: Mapping[str, Any]) -> str:
+    """Return the figures of a page as JSON with a line for each record.
+
+    The encoder in C, which is several times as fast as the one in Python, has no indents.
+
+    >>> print(_figures_json({"account": "acme", "scores": [{"window": 30}, {"window": 60}]}), end="")
+    {
+     "account": "acme",
+     "scores": [
+      {"window": 30},
+      {"window": 60}
+     ]
+    }
+    """
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    texts = {
+        name: "[\n  " + ",\n  ".join(map(encode, value)) + "\n ]"
+        if value and isinstance(value, list)
+        else encode(value)
+        for name, value in figures.items()
+    }
+    return "{\n " + ",\n ".join(f"{encode(name)}: {text}" for name, text in texts.items()) + "\n}\n"
 
 
 @contextlib.contextmanager

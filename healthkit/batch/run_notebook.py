@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +138,15 @@ def load_template(template: Path) -> Any:
     if not template.is_file():
         raise BatchError(f"There is no template at {template}.")
     try:
-        return load_notebook_node(str(template))
+        return copy.deepcopy(_load_content(template, template.read_bytes()))
     except Exception as error:  # papermill and nbformat raise many kinds for what is no notebook
         raise BatchError(f"{template} is no notebook ({' '.join(str(error).split())[:120]}).") from error
+
+
+@lru_cache(maxsize=4)
+def _load_content(template: Path, content: bytes) -> Any:
+    """Load a notebook; one of the same content is not read and validated again for every page."""
+    return load_notebook_node(str(template))
 
 
 def code_digest(notebook: Any) -> str:
