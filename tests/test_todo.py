@@ -517,6 +517,7 @@ def test_the_command_prints_the_list_as_table_csv_and_json(run, sample_store, la
     assert "Appeal the A-to-z" in table
     assert "As it goes on:" in table
     assert "published nowhere" in table
+    assert "Last days are as of 31 October 2026; earlier ones count as past." in " ".join(table.split())
     rows = list(csv.DictReader(io.StringIO(asked(run, sample_store, *words, "--format", "csv").output)))
     assert [(row["action_id"], row["last_day"], row["url"]) for row in rows] == [
         (row.action_id, "" if row.last_day is None else row.last_day.isoformat(), row.url) for row in lantern

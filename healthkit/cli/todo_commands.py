@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import healthkit as hk
@@ -50,7 +51,7 @@ def todo(
         exit_with_error(no_orders_error(workspace, as_of, account))
     table = hk.todo_list.todo_frame(rows)
     if not write_answer(form, table, lambda: hk.todo_list.todo_as_data(rows)):
-        _print_rows(rows, table)
+        _print_rows(rows, table, as_of)
     warn_of_unjudged_stores(workspace, account)
 
 
@@ -59,7 +60,7 @@ def _account_rows(workspace: Any, verdict: Any) -> Any:
     return hk.todo_list.account_todo(view, verdict.as_of, verdict=verdict)
 
 
-def _print_rows(rows: list[Any], frame: Any) -> None:
+def _print_rows(rows: list[Any], frame: Any, as_of: date) -> None:
     """Print the rows as a table, then what is likely for each measure without them, and what is not sure."""
     if not rows:
         print_wide(todo_text.NOTHING)
@@ -77,7 +78,7 @@ def _print_rows(rows: list[Any], frame: Any) -> None:
         for row in rows
         if row.likely
     )
-    print_wide(table, "", *likely, *todo_text.notes(rows))
+    print_wide(table, "", *likely, *todo_text.notes(rows, as_of))
 
 
 def _orders_cell(row: Any) -> str:

@@ -45,7 +45,7 @@ def what_to_do(report: MonthlyReport) -> HtmlBlock:
         return HtmlBlock("")
     shown = todo_list.leading_rows(rows, MAX_ROWS)
     more = todo_text.more_phrase(len(rows) - len(shown))
-    notes = (f"{labels.capitalise_first(more)}." if more else "", *todo_text.notes(shown, short=True))
+    notes = (f"{labels.capitalise_first(more)}." if more else "", *todo_text.notes(shown, report.as_of, short=True))
     html = render_template(
         "todo.html.j2",
         title=todo_text.HEADING,

@@ -228,18 +228,23 @@ def more_phrase(more: int) -> str:
     return f"and {format_number(more)} more in the whole list" if more else ""
 
 
-def notes(rows: Iterable[TodoRow], short: bool = False) -> list[str]:
-    """Return what is said under a list: what "brings" rests on, and which last days are not sure.
+def notes(rows: Iterable[TodoRow], as_of: date, short: bool = False) -> list[str]:
+    """Return what is said under a list: as of which day the last days are, what "brings" rests on, and what is unsure.
 
     >>> from types import SimpleNamespace as Made
-    >>> len(notes([Made(kind="clear", until="by 9 November (inferred)")])), notes([Made(kind="file", until="")])
-    (2, [])
+    >>> found = notes([Made(kind="clear", until="by 9 November (inferred)", past="")], date(2026, 10, 31))
+    >>> len(found), found[0]
+    (3, 'Last days are as of 31 October 2026; earlier ones count as past.')
+    >>> notes([Made(kind="file", until="", past="")], date(2026, 10, 31))
+    []
     """
     rows = list(rows)
     unsure = any(row.until.endswith(f"({mark})") for row in rows for mark in _UNSURE_DAYS.values())
     requests = any(row.kind == "clear" for row in rows)
     granted, inferred = (IF_GRANTED_SHORT, INFERRED_SHORT) if short else (IF_GRANTED, INFERRED_NOTE)
-    return [*([granted] if requests else []), *([inferred] if unsure else [])]
+    has_days = any(row.kind == "clear" and (row.until or row.past) for row in rows)
+    days = [f"Last days are as of {figures.format_long_day(as_of, 0)}; earlier ones count as past."]
+    return [*(days if has_days else []), *([granted] if requests else []), *([inferred] if unsure else [])]
 
 
 def step_sentence(title: str, measure: str, orders: str, last_day: str, brings: str) -> str:
