@@ -6,33 +6,18 @@ its last cell shows the data for the index (`ReportData`).
 
 import lazy_loader as lazy
 
-from healthkit.batch.deliveries import find_pages
-from healthkit.batch.mail import send_mails, write_mails, write_summaries
-from healthkit.batch.monthly_batch import BatchResult, ReportFailure, generate_reports
-from healthkit.batch.page_job import Client, PageRequest
-from healthkit.batch.pages import missing_pdf_sentences, removed_delivery_sentences
-from healthkit.batch.report_data import ReportData
-from healthkit.batch.run_notebook import TEMPLATE, BatchError, run_template, write_with_parameters
-from healthkit.batch.smtp import check_server
-
-__getattr__ = lazy.attach(__name__, submodules=["cluster"])[0]  # Dask is loaded only for a cluster.
-
-__all__ = [
-    "TEMPLATE",
-    "BatchError",
-    "BatchResult",
-    "Client",
-    "PageRequest",
-    "ReportData",
-    "ReportFailure",
-    "check_server",
-    "find_pages",
-    "generate_reports",
-    "missing_pdf_sentences",
-    "removed_delivery_sentences",
-    "run_template",
-    "send_mails",
-    "write_mails",
-    "write_summaries",
-    "write_with_parameters",
-]
+# Loaded when first used: the forks that make pages need neither papermill nor mail, and only a cluster needs Dask.
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["cluster", "monthly_batch"],
+    submod_attrs={
+        "deliveries": ["find_pages"],
+        "mail": ["send_mails", "write_mails", "write_summaries"],
+        "monthly_batch": ["BatchResult", "ReportFailure", "generate_reports"],
+        "page_job": ["Client", "PageRequest"],
+        "pages": ["missing_pdf_sentences", "removed_delivery_sentences"],
+        "report_data": ["ReportData"],
+        "run_notebook": ["TEMPLATE", "BatchError", "run_template", "write_with_parameters"],
+        "smtp": ["check_server"],
+    },
+)

@@ -24,9 +24,8 @@ PRELOADED_MODULES = (
     "healthkit.report.html.reconciliation",
     "healthkit.report.html.report",
     "healthkit.report.model",
-    "healthkit.batch",
+    "healthkit.batch.report_data",
     "healthkit.workspace.workspace",
-    "nbformat",
 )
 """Modules that the server imports before the first fork, because every report needs them."""
 STOPPED = "stopped"
