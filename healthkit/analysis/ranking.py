@@ -159,11 +159,11 @@ def recent_sales(counts: Counts, account: str, marketplace: str, channel: str, a
     """Return what an account sold through a channel in the 30 days to a day; `all` means all channels."""
     rows = counts.sales
     first, last = pd.Timestamp(as_of - timedelta(days=DAYS - 1)), pd.Timestamp(as_of)
-    rows = rows[(rows["sold_on"] >= first) & (rows["sold_on"] <= last)]
-    rows = rows[(rows["account"] == account) & (rows["marketplace"] == marketplace)]
+    chosen = (rows["sold_on"] >= first) & (rows["sold_on"] <= last)
+    chosen &= (rows["account"] == account) & (rows["marketplace"] == marketplace)
     if channel != WHOLE_ACCOUNT:
-        rows = rows[rows["channel"] == channel]
-    rows = rows[rows["cancelled_on"].isna() | (rows["cancelled_on"] > last)]
+        chosen &= rows["channel"] == channel
+    rows = rows[chosen & (rows["cancelled_on"].isna() | (rows["cancelled_on"] > last))]
     return _sum_sales(rows["currency"], rows["orders"], rows["amount"])
 
 

@@ -249,12 +249,13 @@ def _changes_within(days: np.ndarray, weights: np.ndarray, numbers: np.ndarray) 
 
 def _orders_at_fault(measure_stays: MeasureIntervals, as_of: int, window: int, lag: int) -> pd.DataFrame:
     """Return the orders at fault on the as-of day or later, sorted by the day on which they leave."""
-    faults, intervals = measure_stays.faults, measure_stays.fault_intervals
+    intervals = measure_stays.fault_intervals
     first, last = intervals.bounds(window, lag, False)
     coming = (last >= as_of) & (first <= last) & (intervals.ended > as_of)
-    orders = faults.assign(enters_on=numbers_to_days(first), leaves_on=numbers_to_days(last + 1))[coming]
+    orders = measure_stays.fault_table.iloc[measure_stays.fault_rows[coming]].reset_index(drop=True)
+    orders["enters_on"], orders["leaves_on"] = numbers_to_days(first[coming]), numbers_to_days(last[coming] + 1)
     # What is known later is what a scenario leaves of a stay: the order is counted with the stay before.
-    orders = orders.assign(at_fault=orders["at_fault"].where((intervals.known <= as_of)[coming], 0))
+    orders["at_fault"] = orders["at_fault"].where((intervals.known <= as_of)[coming], 0)
     if orders["order_id"].is_unique:
         once = orders.assign(known_on=orders["since"])[_ORDER_COLUMNS]
     else:

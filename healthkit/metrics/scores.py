@@ -593,16 +593,16 @@ def orders_at_fault(
     rule = next(rule for rule in policy.rules if rule.id == row["rule"])
     lag = (row["as_of"] - row["last_day"]).days
     measure = select_intervals(counts, rule, row["account"], row["marketplace"], row["channel"])
-    faults, intervals = measure.faults, measure.fault_intervals
+    intervals = measure.fault_intervals
     first, last = intervals.bounds(int(row["window"]), lag, hindsight)
     day = int(day_numbers([row["as_of"]])[0])
     begin = day if since is None else min(day, int(day_numbers([to_day(since)])[0]))
     covers = (first <= day) & (begin <= last) & (first <= last)
-    leaves = intervals.clock + lag + int(row["window"])
-    enters = np.maximum(intervals.clock + lag, day_numbers(faults["since"]))
-    orders = faults[covers].assign(enters_on=numbers_to_days(enters[covers]), leaves_on=numbers_to_days(leaves[covers]))
+    orders, clock = measure.fault_table.iloc[measure.fault_rows[covers]].reset_index(drop=True), intervals.clock[covers]
+    orders["enters_on"] = numbers_to_days(np.maximum(clock + lag, day_numbers(orders["since"])))
+    orders["leaves_on"] = numbers_to_days(clock + lag + int(row["window"]))
     if orders["order_id"].is_unique:
-        return orders.reset_index(drop=True)
+        return orders
     return orders.groupby("order_id", as_index=False, sort=False).agg(_ORDER_AGGREGATION)[[*orders.columns]]
 
 
