@@ -138,7 +138,7 @@ def bridge(
     ends = [start, finish]
     for end in ends:
         if end.counted == 0:
-            raise ExplainError(f"{account} has no order that counts in {metric} on {end.day}; choose another day.")
+            raise ExplainError(f"{account} has no order that counts in this measure on {end.day}; choose another day.")
     orders = _changed_orders(intervals.faults, intervals.fault_intervals, ends, rule.lag, length)
     moved = _count_entered_and_left(intervals, ends, rule.lag, length)
     few = rule.target is None or rule.target.lower_is_better

@@ -68,7 +68,7 @@ def drivers(
     snapshot = timeline.snapshot_on(first, last, as_of, (channel,))
     if snapshot.total_counted == 0:
         raise ExplainError(
-            f"{account} has nothing that counts in {rule.metric} ({channel}) on {as_of}; choose another day."
+            f"{account} has nothing that counts in this measure ({channel}) on {as_of}; choose another day."
         )
     counted, at_fault = snapshot.counted_by_order, np.where(snapshot.is_counted, snapshot.at_fault_by_order, 0)
     pieces = [_cause_rows(snapshot)]

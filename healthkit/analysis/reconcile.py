@@ -165,6 +165,7 @@ def _reconcile_reading(
         comparison = _Comparison(ledger, rule, reading, orders, channels, (first, last), as_of, evidence)
         if not snapshot.total_counted and not comparison.snapshot().total_counted and theirs[0]:
             missing = tuple(word for word in evidence_for_rule(rule) if word not in evidence)
+            missing = missing if _has_orders(ledger, *account_key) else ("orders",)
         parts = _differing_parts(comparison)
         differences = (
             (Difference("no file", *theirs),)
@@ -190,6 +191,13 @@ def _sweep_counts(
         sum(int(one.count_by_day(day, 1, window, rule.lag, False)[0, 0]) for one in intervals) for intervals in kinds
     )
     return counted, at_fault
+
+
+@cache_on_first_argument()
+def _has_orders(ledger: Ledger, account: str, marketplace: str) -> bool:
+    """Return whether the files hold any order of an account in one marketplace."""
+    rows = ledger.orders.filter((nw.col("account") == account) & (nw.col("marketplace") == marketplace))
+    return len(collect_to_pandas(rows.select("order_id").head(1))) > 0
 
 
 def _rule_in_force(policy: Policy, metric: str, channel: str, as_of: date) -> Rule | None:

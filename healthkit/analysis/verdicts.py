@@ -211,12 +211,22 @@ def _required_evidence(verdict: Verdict) -> list[RequiredEvidence]:
         return list(verdict.reason.required_evidence)
     theirs, ours = verdict.theirs, verdict.ours
     if ours is None:
-        return []
+        return _evidence_without_orders(verdict)
     first_day, kinds = ours["first_day"], _evidence_for_estimate(ours)
     if not kinds and verdict.decided_by == AMAZON and theirs is not None and ours["at_fault"] < theirs["at_fault"]:
         kinds = evidence_for_rule(verdict.rule) or EVIDENCE_NAMING_ORDERS.get(verdict.metric, ())
         first_day = theirs["first_day"]
     return [RequiredEvidence(kind, first_day, verdict.as_of) for kind in kinds]
+
+
+def _evidence_without_orders(verdict: Verdict) -> list[RequiredEvidence]:
+    """Return what would show the orders of a figure of the marketplace's, where the files have none of its channel."""
+    theirs, rule = verdict.theirs, verdict.rule
+    if rule is None or theirs is None or not theirs["counted"] or verdict.channel == WHOLE_ACCOUNT:
+        return []
+    at_fault = evidence_for_rule(rule) or EVIDENCE_NAMING_ORDERS.get(verdict.metric, ())
+    kinds = ("orders", *(at_fault if verdict.status in ("off target", "at risk") else ()))
+    return [RequiredEvidence(kind, theirs["first_day"], verdict.as_of) for kind in kinds]
 
 
 def _evidence_for_estimate(row: Row) -> tuple[str, ...]:

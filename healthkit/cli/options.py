@@ -394,6 +394,15 @@ def warn_of_unjudged_stores(workspace: Any, accounts: list[str] | None) -> None:
         print_error(no_rules, None)
 
 
+def warn_of_accounts_without_orders(workspace: Any, accounts: list[str] | None) -> None:
+    """Print a note on accounts of which only figures of the marketplace's own are known; nothing if there are none."""
+    coverage = workspace.counts.coverage
+    rows = coverage[(coverage["orders"] == 0) & (coverage["account"].isin(accounts) if accounts else True)]
+    if len(rows):
+        pairs = list(zip(rows["account"], rows["marketplace"], strict=True))
+        print_error(f"Note: {reasons.accounts_without_orders_sentence(pairs)}", None)
+
+
 class ErrorReporter:
     """Context manager that prints an error of healthkit or the file system as one sentence and exits with code 1."""
 

@@ -40,6 +40,7 @@ from healthkit.cli.options import (
     proxy_lines,
     status_label,
     unjudged_reason,
+    warn_of_accounts_without_orders,
     warn_of_unjudged_stores,
     write_answer,
 )
@@ -85,6 +86,7 @@ def outlook(
             if rows.empty:
                 exit_with_error(no_orders_error(workspace, as_of, account))
             _print_measures(workspace, rows, form, {"days_ahead": ahead, "new_orders": new_orders})
+            warn_of_accounts_without_orders(workspace, account)
             warn_of_unjudged_stores(workspace, account)
             return
         if not account or len(account) != 1:

@@ -35,6 +35,7 @@ from healthkit.cli.options import (
     proxy_lines,
     status_label,
     unjudged_reason,
+    warn_of_accounts_without_orders,
     warn_of_unjudged_stores,
     write_answer,
 )
@@ -243,9 +244,11 @@ def _figure_cells(row: Any, points: Any, has_no_orders: bool) -> tuple[str, str,
 
 
 def _warn_of_early_ends(workspace: Any, as_of: date, accounts: list[str] | None) -> None:
-    """Print a note on accounts whose orders end before the as-of day."""
+    """Print a note on accounts whose orders end before the as-of day, and on those that have none."""
     coverage = workspace.counts.coverage
     selected = coverage[coverage["account"].isin(accounts)] if accounts else coverage
+    warn_of_accounts_without_orders(workspace, accounts)
+    selected = selected[selected["orders"] > 0]
     ended = selected[selected["ends_on"].dt.date < as_of]
     if len(ended):
         last = ended["ends_on"].min().date()

@@ -103,7 +103,7 @@ def _on_days_judged(workspace: Workspace, rows: pd.DataFrame, verdicts: list[Acc
 
 
 def _use_worst_known_figures(rows: pd.DataFrame, verdicts: list[AccountVerdict]) -> pd.DataFrame:
-    """Return SCORES with the marketplace's figure where it is worse than ours, or where ours gives no verdict."""
+    """Return SCORES with the marketplace's figure where it is worse than ours, or ours gives no verdict or is none."""
     # `case` is categorical in SCORES; as an object column it can take the value of another row.
     result = rows.reset_index(drop=True).assign(case=rows["case"].to_numpy())
     position = {key: n for n, key in enumerate(result[[*KEY_COLUMNS, "window"]].itertuples(index=False, name=None))}
@@ -113,7 +113,18 @@ def _use_worst_known_figures(rows: pd.DataFrame, verdicts: list[AccountVerdict])
             if row is not None and one.decided_by == AMAZON and one.theirs is not None:
                 for name in ("case", "status", "counted", "at_fault", "rate", "side", "target"):
                     result.loc[row, name] = one.theirs[name]
-    return result
+    alone = [
+        one.theirs
+        for account_verdict in verdicts
+        for one in account_verdict.measures
+        if one.ours is None and one.theirs is not None and one.decided_by and where_i_stand_model.is_rate(one.metric)
+    ]
+    if not alone:
+        return result
+    added = pd.DataFrame(alone)[list(result.columns)]
+    # Names among the categories of one frame need not be among those of the other.
+    types = {name: "object" if isinstance(one, pd.CategoricalDtype) else one for name, one in result.dtypes.items()}
+    return pd.concat([result.astype(types), added.astype(types)], ignore_index=True)
 
 
 def _in_order_of(rows: pd.DataFrame, ranking: Ranking, looked_ahead: bool) -> pd.DataFrame:

@@ -155,7 +155,11 @@ def answer_what_if(
     score = _score(workspace, question)
     calendar = _calendar(workspace, question, new_orders)
     if not int(score["counted"]):
-        ends_on = workspace.account(question.account, question.marketplace).coverage.heard_on
+        files = workspace.account(question.account, question.marketplace).coverage
+        if not files.orders:
+            company = labels.company_of(question.marketplace)
+            raise QuestionError(panel_text.no_orders_note(question.account, question.marketplace, company))
+        ends_on = files.heard_on
         raise QuestionError(panel_text.nothing_counts_error(question.account, question.as_of, ends_on))
     steps = [
         {kind: options | {"since": max(options.get("since", question.as_of), question.as_of)}}

@@ -357,6 +357,8 @@ def answer_question(
     missing: tuple[Sentence, ...] = ()
     if verdict is not None and verdict.status != "on target":
         missing = _missing_file_sentences(account_verdict, verdict)
+    if not view.coverage.orders:
+        missing = ((panel_text.no_orders_note(account, marketplace, labels.company_of(marketplace)),), *missing)
     return Answer(
         question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing,
         *_events(workspace, question, daily), chosen or _other_windows(rule, daily, window),

@@ -128,8 +128,11 @@ def todo_rows(
         rows = failing if measure.status in FAILING_STATUSES else others
         rows += _measure_rows(todo, measure, by_key[key], likely, granted.get(key, {}))
     files = list(_file_rows(verdict, newer))
-    orders = [row for is_newer_orders, row in files if is_newer_orders]
-    rows = [*orders, *failing, *(row for is_newer_orders, row in files if not is_newer_orders), *others]
+    orders = [row for is_first, row in files if is_first]
+    # Where the orders of a failing measure are not known, the file that has them is what can be done.
+    to_be_known = {name for advice in files_to_bring(verdict, newer) for name in advice.measures}
+    failing = [row for row in failing if row.kind != "none" or row.metric not in to_be_known]
+    rows = [*orders, *failing, *(row for is_first, row in files if not is_first), *others]
     return [row._replace(position=position) for position, row in enumerate(rows, 1)]
 
 
@@ -197,12 +200,17 @@ def files_to_bring(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) ->
 
 
 def _file_rows(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) -> Iterator[tuple[bool, TodoRow]]:
-    """Yield the files to bring, each marked if it is the file of orders and lacks the last days."""
+    """Yield the files to bring, each marked if it is the file of orders and lacks the last days, or all."""
+    unjudged = {one.metric for one in verdict.enforced_unjudged}
+    # Where only the marketplace's figure is known, its status is that of the measure.
+    status_by_metric = {one.metric: one.status for one in reversed(verdict.measures)}
     for advice in files_to_bring(verdict, newer):
         cells = downloads_text.advice_cells(advice)
-        is_newer_orders = "orders" in advice.evidence and advice.missing in ("end", "both")
-        yield is_newer_orders, TodoRow(
-            0, verdict.account, verdict.marketplace, "cannot be judged", cells["measures"], advice.measures[0], "",
+        is_first = "orders" in advice.evidence and advice.missing != "start"
+        is_unjudged = bool(newer or unjudged & {*advice.measures})
+        status = "cannot be judged" if is_unjudged else status_by_metric[advice.measures[0]]
+        yield is_first, TodoRow(
+            0, verdict.account, verdict.marketplace, status, cells["measures"], advice.measures[0], "",
             None, downloads_text.bring_file_phrase(advice), advice.kind, "file",
             until=labels.lowercase_first(cells["days"]), brings=downloads_text.file_brings_phrase(advice),
             where=cells["place"], note=cells["note"],

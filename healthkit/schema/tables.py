@@ -450,7 +450,10 @@ COVERAGE = Table(
     """),
     ("account", "marketplace"),
 )
-"""`evidence` lists the kinds of evidence in the files (see `EVIDENCE_BY_KIND`), joined by `+`.
+"""Where there are only figures of the marketplace's own, `orders` is 0, and `ends_on` and `heard_on` are the day before
+`begins_on`, the day of the first figure.
+
+`evidence` lists the kinds of evidence in the files (see `EVIDENCE_BY_KIND`), joined by `+`.
 
 `reach` is a JSON object with an entry for each kind of evidence that has rows with days: the `first` and `last` day,
 `gap`, the longest run of days without any in between, from `begins_on` on [days], and `days`, the number of days with

@@ -60,7 +60,8 @@ _DAY_COLUMN_BY_TABLE = {
 def build_coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """Return COVERAGE, the table of the days that order files cover and of other evidence.
 
-    It has one row for each account and marketplace. `heard_on` is the last day on which an order was placed or updated,
+    It has one row for each account and marketplace with orders, or with figures of the marketplace's own. Without
+    orders its days end before they begin. `heard_on` is the last day on which an order was placed or updated,
     in the zone of the marketplace. A file without rows (no defects, say) is evidence for the marketplace that is named
     in it or at import, else for every marketplace of the account, unless such files are made for a single marketplace.
     """
@@ -81,8 +82,9 @@ def build_coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
                        from raw_orders left join zones using (marketplace) where ordered_on is not null group by all),
              words as (select account, marketplace, string_agg(distinct evidence, '+' order by evidence) as evidence
                        from proofs group by all)
-        select reach.*, greatest(ends_on, heard_on) as heard_on, orders, coalesce(evidence, '') as evidence
-        from reach join heard using (account, marketplace) join many using (account, marketplace)
+        select reach.*, greatest(ends_on, heard_on) as heard_on, coalesce(orders, 0) as orders,
+               coalesce(evidence, '') as evidence
+        from reach left join heard using (account, marketplace) left join many using (account, marketplace)
              left join words using (account, marketplace)
         order by account, marketplace
     """,
@@ -106,8 +108,15 @@ _ORDER_FILES_SQL = """
 """
 """The files of orders of each account and marketplace, with the first and last day of each."""
 _ORDER_FILE_SPANS_SQL = """
-    select account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on from order_files group by all
+    with orders as (select account, marketplace, min(first_day) as begins_on, max(last_day) as ends_on
+                    from order_files group by all),
+         figures as (select account, marketplace, min(as_of) as first_on from raw_readings group by all)
+    select * from orders
+    union all
+    select account, marketplace, first_on, first_on - 1 from figures anti join orders using (account, marketplace)
 """
+"""The days that the files of orders cover, by account and marketplace. None, where there are only figures of the
+marketplace's own: such days end before they begin."""
 _REPORTS_WITH_ROWS_SQL = " union ".join(
     f"select account, marketplace, report from raw_{table.name}" for table in tables.RAW_TABLES
 )
@@ -124,9 +133,11 @@ _EVIDENCE_DAYS_SQL = f"""
     with with_rows as ({_REPORTS_WITH_ROWS_SQL}),
          empty as (select report, account, kind, string_split(stated_marketplace, '+') as stated
                    from reports anti join with_rows using (report)),
-         accounts as (select account, count(*) as marketplaces from reach group by account),
+         sells as (select account, marketplace from reach where begins_on <= ends_on),
+         places as (from sells union all select account, marketplace from reach anti join sells using (account)),
+         accounts as (select account, count(*) as marketplaces from places group by account),
          files as (select account, marketplace, report, kind
-                   from empty join reach using (account) join accounts using (account)
+                   from empty join places using (account) join accounts using (account)
                    where list_contains(stated, marketplace)
                          or (stated is null and (marketplaces = 1 or kind not in {tables.SINGLE_MARKETPLACE_KINDS}))
                    union select with_rows.account, with_rows.marketplace, report, kind

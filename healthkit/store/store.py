@@ -569,13 +569,14 @@ class Store:
         return self.damage_error(table, ValueError(f"it lacks rows of {format_file_count(len(missing_reports))}"))
 
     def accounts(self) -> list[str]:
-        """Return the sorted names of the accounts that have orders."""
-        return [row[0] for row in self._query_orders("select distinct account from order_rows order by 1")]
+        """Return the sorted names of the accounts that have orders, or figures of the marketplace's own."""
+        with_orders = self._query_orders("select distinct account from known_rows")
+        return sorted({account for account, *_ in (*with_orders, *self._places_with_figures())})
 
     def accounts_in_reports(self, reports: Iterable[str]) -> list[str]:
         """Return the accounts that have orders in the given reports."""
         wanted = pa.table({"report": pa.array(list(reports), pa.string())})
-        query = "select distinct account from order_rows semi join wanted using (report) order by 1"
+        query = "select distinct account from known_rows semi join wanted using (report) order by 1"
         return [row[0] for row in self._query_orders(query, wanted=wanted)]
 
     def reports_by_account(self) -> dict[str, list[str]]:
@@ -608,23 +609,29 @@ class Store:
         Without `accounts`, all accounts of the store are grouped. Each group is one query: reading the store takes as
         long for one account as for fifty.
         """
-        rows = dict(self._query_orders("select account, count(*) from order_rows group by account order by account"))
-        return list(group_by_row_count(list(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
+        rows = {account: 0 for account, _ in self._places_with_figures()}
+        rows |= dict(self._query_orders("select account, count(*) from known_rows group by account order by account"))
+        return list(group_by_row_count(sorted(rows) if accounts is None else list(dict.fromkeys(accounts)), rows))
 
     def marketplaces(self, account: str | None = None) -> list[str]:
-        """Return the sorted codes of the marketplaces in which there are orders.
+        """Return the sorted codes of the marketplaces in which there are orders, or figures of the marketplace's own.
 
         With `account`, only the orders of this account are considered.
         """
         if account is not None and not self._may_hold(account):
             return []
-        query = "select distinct marketplace from order_rows where ordered_on is not null order by 1"
-        return [row[0] for row in self._query_orders(query, None if account is None else [account])]
+        query = "select distinct marketplace from known_rows where ordered_on is not null"
+        found = {code for (code,) in self._query_orders(query, None if account is None else [account])}
+        return sorted(found if account is not None else found | {code for _, code in self._places_with_figures()})
+
+    def _places_with_figures(self) -> list[tuple[str, str]]:
+        """Return the accounts and marketplaces of which the marketplace's own reports hold figures."""
+        return self._query_rows(tables.READINGS, "select distinct account, marketplace from known_rows order by 1")
 
     def marketplaces_by_account(self, accounts: Iterable[str]) -> dict[str, set[str]]:
         """Return the marketplaces in which each of the given accounts has orders, by account."""
         found: dict[str, set[str]] = {}
-        query = "select distinct account, marketplace from order_rows where ordered_on is not null"
+        query = "select distinct account, marketplace from known_rows where ordered_on is not null"
         for account, marketplace in self._query_orders(query, sorted(accounts)):
             found.setdefault(account, set()).add(marketplace)
         return found
@@ -640,7 +647,7 @@ class Store:
         wanted = pa.table({"order_id": pa.array(list(order_ids), pa.string())})
         query = (
             "select order_id, string_agg(distinct marketplace, '+' order by marketplace) "
-            "from order_rows semi join wanted using (order_id) group by order_id"
+            "from known_rows semi join wanted using (order_id) group by order_id"
         )
         return dict(self._query_orders(query, [account], wanted=wanted))
 
@@ -649,8 +656,8 @@ class Store:
         wanted = pa.table({"report": pa.array(list(reports), pa.string())})
         key = "account, marketplace, order_id"
         query = (
-            f"with chosen as (select distinct {key} from order_rows semi join wanted using (report)), "
-            f"others as (select distinct {key} from order_rows anti join wanted using (report)) "
+            f"with chosen as (select distinct {key} from known_rows semi join wanted using (report)), "
+            f"others as (select distinct {key} from known_rows anti join wanted using (report)) "
             f"select count(*), count(*) filter (where exists (from others where others.account = chosen.account "
             "and others.marketplace = chosen.marketplace and others.order_id = chosen.order_id)) from chosen"
         )
@@ -663,21 +670,27 @@ class Store:
         return owners.null_count > 0 or bool(pc.any(pc.equal(owners, account), min_count=0).as_py())
 
     def _query_orders(self, query: str, accounts: list[str] | None = None, **frames: pa.Table) -> list[tuple[Any, ...]]:
-        """Run an SQL query on `order_rows`: the stored rows of ORDERS, of all accounts or some."""
+        """Run an SQL query on `known_rows`: the stored rows of ORDERS, of all accounts or some."""
+        return self._query_rows(tables.ORDERS, query, accounts, **frames)
+
+    def _query_rows(
+        self, table: tables.Table, query: str, accounts: list[str] | None = None, **frames: pa.Table
+    ) -> list[tuple[Any, ...]]:
+        """Run an SQL query on `known_rows`: the stored rows of a table, of all accounts or some."""
         reports, row_counts = self.reports_with_row_counts()  # First: the rows of its reports were written before.
-        delta = self.delta(tables.ORDERS)
+        delta = self.delta(table)
         try:
             with contextlib.closing(open_connection()) as connection:
                 for name, frame in {"reports": reports, **frames}.items():
                     connection.register(name, frame)
-                connection.register("stored", self.stored_rows(connection, tables.ORDERS, delta, accounts))
+                connection.register("stored", self.stored_rows(connection, table, delta, accounts))
                 connection.execute(
-                    "create temp view order_rows as select * from stored semi join reports using (report)"
+                    "create temp view known_rows as select * from stored semi join reports using (report)"
                 )
-                self._check_no_rows_missing(connection, tables.ORDERS, accounts, row_counts, delta, "order_rows")
+                self._check_no_rows_missing(connection, table, accounts, row_counts, delta, "known_rows")
                 return connection.execute(query).fetchall()
         except (OSError, pa.ArrowException, duckdb.Error) as error:
-            raise self.damage_error(tables.ORDERS, error) from error
+            raise self.damage_error(table, error) from error
 
 
 def _owner_phrase(path: Path) -> str:

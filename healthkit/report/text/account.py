@@ -222,9 +222,11 @@ def off_target_run_phrase(days: int, at_least: bool = False) -> str:
 
     >>> off_target_run_phrase(1), off_target_run_phrase(22), off_target_run_phrase(120, True)
     ('off target for one day', 'off target for 22 days in a row', 'off target for at least 120 days in a row')
+    >>> off_target_run_phrase(1, True)
+    'off target for at least one day'
     """
-    if days == 1 and not at_least:
-        return "off target for one day"
+    if days == 1:
+        return f"off target for {'at least ' if at_least else ''}one day"
     return f"off target for {'at least ' if at_least else ''}{format_number(days)} days in a row"
 
 

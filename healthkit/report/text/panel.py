@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from healthkit.report.text.figures import format_day, format_long_day, format_number, format_quantity
-from healthkit.report.text.labels import Strong, capitalise_first, causes_phrase
+from healthkit.report.text.labels import Strong, capitalise_first, causes_phrase, possessive
 from healthkit.report.text.sentences import MeasureStanding, Sentence, format_share_used
+from healthkit.schema.marketplaces import AMAZON
 
 ANY_STATUS = "any status"
 OUTLOOKS_LEGEND = "Grey: as it is. Bold: what if. Both dashed: if nothing new goes wrong."
@@ -109,6 +110,18 @@ def nothing_counts_error(account: str, as_of: date, ends_on: date) -> str:
     return (
         f"{account} has nothing to count here: its files end on {format_long_day(ends_on, 0)}. Choose a day by then, "
         "another measure or window, or import newer files."
+    )
+
+
+def no_orders_note(account: str, marketplace: str, company: str = AMAZON) -> str:
+    """Return that the files have no orders of an account, and where what is known of it stands.
+
+    >>> no_orders_note("harbor", "US")
+    'No file has orders of harbor (US): only Amazon’s own figures are known. Its monthly report shows them, and which files to bring.'
+    """  # noqa: E501 - the note
+    return (
+        f"No file has orders of {account} ({marketplace}): only {possessive(company)} own figures are known. Its "
+        "monthly report shows them, and which files to bring."
     )
 
 

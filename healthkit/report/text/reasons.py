@@ -83,6 +83,19 @@ def _name_some(names: Sequence[str]) -> str:
     return join_words([*names[:MAX_NAMED_ACCOUNTS], *([f"{more:,} more"] if more > 0 else [])])
 
 
+def accounts_without_orders_sentence(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return that the files have no orders of some accounts in their marketplaces, and where to see what is known.
+
+    >>> accounts_without_orders_sentence([("acme", "US"), ("acme", "CA")])
+    'no file has orders of acme (US) and acme (CA): only the marketplace’s own figures are known (`scores --case all`).'
+    """
+    named = _name_some([f"{account} ({marketplace})" for account, marketplace in pairs])
+    return (
+        f"no file has orders of {named}: only the marketplace\N{RIGHT SINGLE QUOTATION MARK}s own figures are known "
+        "(`scores --case all`)."
+    )
+
+
 def no_orders_reason(noun: str, first: date, last: date, year: int) -> str:
     """Return the reason that a window has no orders, with its days.
 
@@ -102,12 +115,18 @@ def no_file_reason(reason: Any, noun: str, first: date, last: date, year: int) -
     missing = [need.evidence for need in reason.required_evidence if need.known_last is None]
     if not reason.orders_in_window:
         return f"no file covers {evidence_list(missing)}" if missing else f"no file covers {noun}s"
-    unknown = [UNKNOWN_FACTS[evidence] for evidence in missing if evidence in UNKNOWN_FACTS]
-    if unknown:
-        gap = f"says {join_words(unknown)}"
-    else:
-        gap = f"covers {evidence_list(missing)}" if missing else "says enough about them"
+    gap = unknown_facts_clause(missing) if missing else "says enough about them"
     return f"{format_quantity(reason.orders_in_window)}, but no file {gap}"
+
+
+def unknown_facts_clause(missing: Sequence[str]) -> str:
+    """Return what a file would have to do to give missing evidence; at least one kind is given.
+
+    >>> unknown_facts_clause(["promises", "confirmations"]), unknown_facts_clause(["claims", "feedback"])
+    ('says when they were due to ship and when they were confirmed', 'covers A-to-z Guarantee claims and ratings')
+    """
+    facts = [UNKNOWN_FACTS[evidence] for evidence in missing if evidence in UNKNOWN_FACTS]
+    return f"says {join_words(facts)}" if facts else f"covers {evidence_list(missing)}"
 
 
 def lower_bound_reason(reason: Any, noun: str, year: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from healthkit.report.text.downloads import evidence_list
 from healthkit.report.text.figures import (
     format_day_range,
     format_long_day,
@@ -21,7 +20,7 @@ from healthkit.report.text.labels import (
     lowercase_first,
     possessive,
 )
-from healthkit.report.text.reasons import UNKNOWN_FACTS
+from healthkit.report.text.reasons import unknown_facts_clause
 from healthkit.schema.marketplaces import AMAZON
 
 MAX_NAMED_ORDERS = 5
@@ -80,6 +79,8 @@ def difference_sentence(
     '1 order more at fault; it may be: our files date the defect after that day.'
     >>> difference_sentence("no file", 141, 4, missing=["promises", "confirmations"])
     'Amazon counts 141 orders, 4 at fault; none of our files says when they were due to ship and when they were confirmed.'
+    >>> difference_sentence("no file", 141, 4, missing=["orders"])
+    'Amazon counts 141 orders, 4 at fault; none of our files covers orders.'
 
     >>> difference_sentence("time zone", 2, 0)
     '2 orders more counted: it cuts days in UTC, we in the marketplace’s zone.'
@@ -88,8 +89,7 @@ def difference_sentence(
     """  # noqa: E501 - four reasons
     reason = DIFFERENCE_REASONS.get(cause, cause)
     if cause == "no file":
-        unknown = [UNKNOWN_FACTS.get(evidence, f"enough about {evidence_list([evidence])}") for evidence in missing]
-        reason = f"none of our files says {join_words(unknown)}" if unknown else reason
+        reason = f"none of our files {unknown_facts_clause(missing)}" if missing else reason
         return f"{company} counts {format_quantity(counted, noun)}, {format_number(at_fault)} at fault; {reason}."
     if uncertain:
         return capitalise_first(f"{count_difference_phrase(counted, at_fault, noun)}; it may be: {reason}.")
