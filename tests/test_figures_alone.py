@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,15 @@ def test_orders_that_come_later_replace_the_bare_figures(tmp_path: Path):
     workspace = client.imported(tmp_path, all_orders_dot_txt=client.all_orders(client.placed(date(2026, 6, 1), DAY, 5)))
     assert workspace.account("acme").coverage.orders > 0
     assert workspace.score(DAY, "acme")["metric"].eq("order_defect_rate").any()
+
+
+def test_a_report_without_violations_is_enough(tmp_path: Path):
+    """Nothing at all is counted of this account."""
+    report = json.loads(figures())
+    del report["performanceMetrics"][0]["listingPolicyViolations"]
+    workspace = client.imported(tmp_path, performance_dot_json=json.dumps(report))
+    assert workspace.counts.exposure.empty
+    shown = run(workspace, "check", "--month", "2026-10")
+    assert (shown.exit_code, "off target  acme (US): Order Defect Rate" in shown.stdout) == (1, True)
+    assert accounts_to_report(workspace, "2026-10") == [("acme", "US")]
+    assert open_report(workspace, "acme", "2026-10").verdict.status == "off target"

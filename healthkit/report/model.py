@@ -201,7 +201,7 @@ def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]
     marketplace's own reports cover a day of the period, and if on the last such day at least one window has counted
     orders or a reported figure. Raises MonthError, which lists the available months, if there is no such account.
     """
-    pairs = [(one.account, one.marketplace) for one in month_verdicts(workspace, month)]
+    pairs = _pairs_to_report(workspace, parse_period(month))
     if not pairs:
         no_rules = unjudged_stores_sentence(workspace.unjudged_stores())
         sentences = (
@@ -213,6 +213,21 @@ def accounts_to_report(workspace: Workspace, month: str) -> list[tuple[str, str]
     return pairs
 
 
+def _pairs_to_report(workspace: Workspace, period: Period) -> list[tuple[str, str]]:
+    """Return the accounts and marketplaces of `month_verdicts`, most of them without the work of a whole verdict."""
+    if not _files_begin_by(workspace.counts, period.last):
+        return []
+    found = workspace.verdicts(period.last, at_last_known_day=True, with_reasons=False)
+    known = [one for one in found if one.as_of >= period.first]
+    pairs = {(one.account, one.marketplace) for one in known if _has_reportable_figures(one)}
+    # Orders that no measure counts, for lack of evidence, are found with the reasons.
+    if doubtful := sorted({one.account for one in known if (one.account, one.marketplace) not in pairs}):
+        whole = workspace.verdicts(period.last, doubtful, at_last_known_day=True)
+        in_period = (one for one in whole if one.as_of >= period.first)
+        pairs |= {(one.account, one.marketplace) for one in in_period if _has_reportable_figures(one)}
+    return sorted(pairs)
+
+
 def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | None = None) -> list[AccountVerdict]:
     """Return the verdicts on accounts as of the last day of a month that their files cover; by default all accounts.
 
@@ -220,7 +235,7 @@ def month_verdicts(workspace: Workspace, month: str, accounts: Iterable[str] | N
     text that is neither, and StoreError for an account that is not in the store.
     """
     period = parse_period(month)
-    if not _has_orders_by(workspace.counts, period.last):
+    if not _files_begin_by(workspace.counts, period.last):
         return []
     verdicts = workspace.verdicts(period.last, accounts, at_last_known_day=True)
     return [one for one in verdicts if one.as_of >= period.first and _has_reportable_figures(one)]
@@ -248,9 +263,9 @@ def _has_reportable_figures(verdict: AccountVerdict) -> bool:
     )
 
 
-def _has_orders_by(counts: Counts, as_of: date) -> bool:
-    """Return whether any order is placed on or before a day."""
-    return bool((counts.exposure["clock_day"] <= pd.Timestamp(as_of)).any())
+def _files_begin_by(counts: Counts, as_of: date) -> bool:
+    """Return whether files of orders, or figures of the marketplace's own, begin on or before a day."""
+    return bool((counts.coverage["begins_on"] <= pd.Timestamp(as_of)).any())
 
 
 def _describe_order_months(workspace: Workspace) -> str:
@@ -292,7 +307,7 @@ def _report_on_view(
     """Gather the report of an account (see `open_report`)."""
     as_of = view.last_day_known(period.last)
     verdict, scored = None, pd.DataFrame()
-    if as_of >= period.first and _has_orders_by(view.counts, period.last):
+    if as_of >= period.first and _files_begin_by(view.counts, period.last):
         scored = view.score(as_of)
         verdict = view.verdict(as_of, our_rows=records(scored))
     if verdict is None or not _has_reportable_figures(verdict):

@@ -104,6 +104,7 @@ class Workspace:
         self._views = lru_cache(MAX_OPEN_ACCOUNTS)(self._open_view)
         self._counts_of = lru_cache(MAX_CACHED_SELECTIONS)(self._select_counts)
         self._reported_ledger = lru_cache(MAX_CACHED_SELECTIONS)(self._load_reported)
+        self._last_days_known = lru_cache(MAX_CACHED_SELECTIONS)(self._find_last_days_known)
 
     @cached_property
     def store(self) -> Store | StoreSnapshot:
@@ -330,33 +331,43 @@ class Workspace:
         *,
         at_last_known_day: bool = False,
         scored: pd.DataFrame | None = None,
+        with_reasons: bool = True,
     ) -> list[AccountVerdict]:
         """Return a verdict on each account in each of its marketplaces on a day.
 
         It rests on the worst known figure: our count or the marketplace's own. With `at_last_known_day` an account
         whose files end earlier is judged as of the last day that they cover. `scored` is the answer of `score` for the
-        day and these accounts, if at hand. Raises StoreError for an account that the store does not hold, PolicyError
-        for a day before a policy begins.
+        day and these accounts, if at hand. Without `with_reasons`, the verdicts do not say why a measure cannot be
+        judged. Raises StoreError for an account that the store does not hold, PolicyError for a day before a policy
+        begins.
         """
         day = to_day(day)
-        days, theirs = self._last_days_known(day, to_names(accounts))
+        names = to_names(accounts)
+        days, theirs = self._last_days_known(day, None if names is None else tuple(names))
         if not at_last_known_day:
             days = dict.fromkeys(days, day)
         ours: dict[tuple[str, str], list[Row]] = {}
         for as_of in sorted(set(days.values())):
-            names = dict.fromkeys(pair[0] for pair, known in days.items() if known == as_of)
+            of_day = dict.fromkeys(pair[0] for pair, known in days.items() if known == as_of)
             at_hand = scored if as_of == day else None
             if at_hand is None:
-                at_hand = self.score(as_of, None if len(names) == len(self.accounts) else names)
+                at_hand = self.score(as_of, None if len(of_day) == len(self.accounts) else of_day)
             for row in tables.records(at_hand):
                 pair = row["account"], row["marketplace"]
                 if days.get(pair) == as_of:
                     ours.setdefault(pair, []).append(row)
-        return [self._judge(pair, as_of, ours.get(pair, []), theirs.get(pair, [])) for pair, as_of in days.items()]
+        return [
+            self._judge(pair, as_of, ours.get(pair, []), theirs.get(pair, []), with_reasons)
+            for pair, as_of in days.items()
+        ]
 
-    def _judge(self, pair: tuple[str, str], as_of: date, ours: list[Row], theirs: list[Row]) -> AccountVerdict:
+    def _judge(
+        self, pair: tuple[str, str], as_of: date, ours: list[Row], theirs: list[Row], with_reasons: bool
+    ) -> AccountVerdict:
         """Return the verdict on an account in a marketplace, from the rows of SCORES of a day (see `judge_account`)."""
         policy = self.policies[pair[1]]
+        if not with_reasons:
+            return analysis.verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair)
         finder = analysis.verdicts.ReasonFinder(self._counts_of(pair[:1]), self._coverage[pair], pair, policy)
         return analysis.verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair, finder.find)
 
@@ -405,10 +416,11 @@ class Workspace:
 
     def last_days_known(self, day: Day, accounts: str | Iterable[str] | None = None) -> dict[tuple[str, str], date]:
         """Return for each account and marketplace the last day, at most `day`, that its files or reports cover."""
-        return self._last_days_known(to_day(day), to_names(accounts))[0]
+        names = to_names(accounts)
+        return dict(self._last_days_known(to_day(day), None if names is None else tuple(names))[0])
 
-    def _last_days_known(
-        self, day: date, accounts: Iterable[str] | None
+    def _find_last_days_known(
+        self, day: date, accounts: tuple[str, ...] | None
     ) -> tuple[dict[tuple[str, str], date], dict[tuple[str, str], list[Row]]]:
         """Return the last known day of each judged account and marketplace, and the marketplace's own figures."""
         wanted = None if accounts is None else list(dict.fromkeys(accounts))
