@@ -592,6 +592,24 @@ def test_page_and_command_list_the_same_rows(desk, account):
     assert rows_of_report(open_report(desk, account, "2026-10")) == account_todo(desk.account(account), DAY)
 
 
+def test_the_tables_of_what_waits_alone_give_the_same_list(desk):
+    fresh, full = replace(desk.account(LANTERN)), replace(desk.account(LANTERN))
+    assert full.ledger.orders is full.ledger_with(()).orders, "tables at hand are not read again"
+    todo = fresh.todo(DAY)
+    assert "ledger" not in vars(fresh)
+    assert todo == full.todo(DAY)
+    waiting = {item.action.waiting for measure in todo.measures for item in measure.items if item.orders}
+    assert waiting >= {"shipments", "messages", "returns"}
+
+
+@pytest.mark.parametrize("account", [LANTERN, "birchway-crafts"])
+def test_rows_of_scores_at_hand_give_the_same_list(desk, account):
+    view = desk.account(account)
+    scored = desk.score(DAY)
+    own = scored[scored["account"] == account].reset_index(drop=True)
+    assert account_todo(view, DAY, draws=20, scored=own) == account_todo(view, DAY, draws=20)
+
+
 def test_an_account_with_nothing_to_do_is_told_so(run, sample_store):
     assert "Nothing is off target" in asked(run, sample_store, "--as-of", DAY, "--account", "clearbrook-bath").output
     unknown = asked(run, sample_store, "--as-of", DAY, "--account", "nobody")

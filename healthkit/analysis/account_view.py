@@ -35,7 +35,7 @@ from healthkit.analysis.scenario_futures import (
 )
 from healthkit.analysis.simulation import Simulation
 from healthkit.analysis.streaks import Streak, find_streak
-from healthkit.analysis.todo import FAILING_STATUSES, Todo, find_todo
+from healthkit.analysis.todo import FAILING_STATUSES, Todo, find_todo, tables_of_waiting
 from healthkit.analysis.verdicts import AccountVerdict, Row
 from healthkit.analysis.what_if import (
     ScenarioEdits,
@@ -98,12 +98,14 @@ class AccountView:
         ledger = self.source.ledger([self.account])
         return ledger.in_memory() if self.counts.coverage["orders"].sum() <= MAX_ORDERS_IN_MEMORY else ledger
 
-    @property
-    def sold_items(self) -> Ledger:
-        """The orders and items of the account alone; other tables may be empty."""
+    def ledger_with(self, needed: Collection[Table]) -> Ledger:
+        """Return a ledger of the account that has at least these tables; others may be empty.
+
+        They are as their files say: what only other tables tell of a row (`restored_on`, `removed_on`) may be missing.
+        """
         if "ledger" in self.__dict__:
             return self.ledger
-        return self.source.ledger([self.account], (tables.ORDERS, tables.ITEMS))
+        return self.source.ledger([self.account], needed)
 
     @cached_property
     def _reported_history(self) -> list[list[dict[str, Any]]]:
@@ -429,5 +431,5 @@ class AccountView:
                 with suppress(OutlookError):
                     calendars[key] = self.calendar(row)
         catalogue = load_actions(self.marketplace)
-        ledger, ends_on = self.ledger, self.coverage.heard_on
+        ledger, ends_on = self.ledger_with(tables_of_waiting(catalogue)), self.coverage.heard_on
         return find_todo(verdict, self.counts, self.policy, scored, calendars, ledger, catalogue, ends_on)

@@ -30,6 +30,7 @@ from healthkit.analysis.verdicts import AMAZON, AccountVerdict, Verdict
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import PolicyError, worst_first_key
 from healthkit.metrics.scores import ScoreError
+from healthkit.schema import tables
 from healthkit.schema.rates_file import Rates
 from healthkit.schema.stakes import DAYS, LIKELY_FROM, OFFERS_AT_FAULT, RecentSales
 from healthkit.schema.tables import AMOUNT_SCALE, WHOLE_ACCOUNT, collect_to_pandas
@@ -270,7 +271,7 @@ def _sales_of_offers_at_fault(view: AccountView, row: pd.Series) -> RecentSales:
     """Return what the offers that have an order at fault sold in the last 30 days; an offer is an SKU."""
     as_of = row["as_of"].date()
     at_fault = set(view.orders_at_fault(row, details=False)["order_id"])
-    ledger = view.sold_items
+    ledger = view.ledger_with((tables.ORDERS, tables.ITEMS))
     own = (nw.col("account") == view.account) & (nw.col("marketplace") == view.marketplace)
     items = collect_to_pandas(ledger.items.filter(own).select("order_id", "sku", "amount", "currency"))
     items = items[items["sku"].isin(items.loc[items["order_id"].isin(at_fault), "sku"])]

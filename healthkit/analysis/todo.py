@@ -22,6 +22,7 @@ from healthkit.analysis.what_if import ScenarioStep, parse_scenario, run_scenari
 from healthkit.metrics.action_files import Action, ActionCatalogue
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy import JUDGED_STATUSES, Policy, Rule
+from healthkit.schema import tables
 from healthkit.schema.tables import DAY_FROM_LIST, Frame, Ledger, collect_to_pandas, records
 
 FAILING_STATUSES = ("off target", "at risk")
@@ -317,6 +318,15 @@ def _days_by_cause(counts: Counts, calendar: RollOffCalendar) -> dict[str, dict[
 
 
 # -- what waits ---------------------------------------------------------------------------------------------------
+
+_TABLE_OF_WAITING = {"shipments": tables.ORDERS, "messages": tables.CONTACTS, "returns": tables.RETURNS}
+"""The table that has what waits, by the kind of it (`action_files.Action.waiting`)."""
+
+
+def tables_of_waiting(catalogue: ActionCatalogue) -> list[tables.Table]:
+    """Return the tables that `find_todo` reads for the actions of a company; it uses no other."""
+    kinds = {action.waiting for action in catalogue.actions}
+    return [table for kind, table in _TABLE_OF_WAITING.items() if kind in kinds]
 
 
 def _find_waiting(

@@ -45,8 +45,10 @@ def todo(
     """Print what to do, in order: actions for the orders at fault, their last days, and what each brings."""
     with ErrorReporter():
         workspace = open_workspace(data, policy)
-        verdicts = [one for one in workspace.verdicts(as_of, account) if marketplace in ("", one.marketplace)]
-        rows = [row for verdict in verdicts for row in _account_rows(workspace, verdict)]
+        scored = workspace.score(as_of, account)
+        found = workspace.verdicts(as_of, account, scored=scored)
+        verdicts = [one for one in found if marketplace in ("", one.marketplace)]
+        rows = [row for verdict in verdicts for row in _account_rows(workspace, verdict, scored)]
     if not verdicts:
         exit_with_error(no_orders_error(workspace, as_of, account))
     table = hk.todo_list.todo_frame(rows)
@@ -55,9 +57,10 @@ def todo(
     warn_of_unjudged_stores(workspace, account)
 
 
-def _account_rows(workspace: Any, verdict: Any) -> Any:
+def _account_rows(workspace: Any, verdict: Any, scored: Any) -> Any:
     view = workspace.account(verdict.account, verdict.marketplace)
-    return hk.todo_list.account_todo(view, verdict.as_of, verdict=verdict)
+    own = scored[(scored["account"] == verdict.account) & (scored["marketplace"] == verdict.marketplace)]
+    return hk.todo_list.account_todo(view, verdict.as_of, verdict=verdict, scored=own.reset_index(drop=True))
 
 
 def _print_rows(rows: list[Any], frame: Any, as_of: date) -> None:

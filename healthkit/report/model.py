@@ -329,6 +329,7 @@ def _build_report(
 ) -> MonthlyReport:
     """Build the report of an account from its verdict and the SCORES of that day: score history, run all analyses."""
     as_of = verdict.as_of
+    ledger = view.ledger  # Opened first, so that no analysis opens the tables that it needs once more.
     watched = scored[scored["status"].isin(["off target", "at risk"]) & scored["rate"].notna()]
     before = period.before
     weeks = [as_of - timedelta(days=7 * back) for back in reversed(range(WEEKS_SHOWN))]
@@ -367,10 +368,10 @@ def _build_report(
         reported=_reported_figures(view, [before, as_of]),
         reconciled=_reconcile_figures(view, as_of),
         states=_latest_account_states(
-            collect_to_pandas(view.ledger.account_states.filter(of_account & (nw.col("as_of") <= nw.lit(as_of))))
+            collect_to_pandas(ledger.account_states.filter(of_account & (nw.col("as_of") <= nw.lit(as_of))))
         ),
         violations=_violations_by_category(
-            collect_to_pandas(view.ledger.violations.filter(of_account & (nw.col("opened_on") <= nw.lit(as_of)))),
+            collect_to_pandas(ledger.violations.filter(of_account & (nw.col("opened_on") <= nw.lit(as_of)))),
             as_of,
             period.first,
         ),

@@ -78,14 +78,20 @@ class TodoRow(NamedTuple):
 
 
 def account_todo(
-    view: AccountView, as_of: Day, *, draws: int = SIMULATION_DRAWS, verdict: AccountVerdict | None = None
+    view: AccountView,
+    as_of: Day,
+    *,
+    draws: int = SIMULATION_DRAWS,
+    verdict: AccountVerdict | None = None,
+    scored: pd.DataFrame | None = None,
 ) -> list[TodoRow]:
     """Return the rows of an account as of a day; `draws` futures say what is likely for each measure off target.
 
-    Raises PolicyError for a day before the policy begins.
+    `verdict` and `scored`, the account's rows of SCORES of that day, are computed if not given. Raises
+    PolicyError for a day before the policy begins.
     """
     verdict = view.verdict(to_day(as_of)) if verdict is None else verdict
-    scored = view.score(verdict.as_of)
+    scored = view.score(verdict.as_of) if scored is None else scored
     calendars: dict[MeasureKey, RollOffCalendar] = {}
     rows: dict[MeasureKey, pd.Series] = {}
     failing = {(one.metric, one.channel, one.window) for one in verdict.measures if one.status in FAILING_STATUSES}
