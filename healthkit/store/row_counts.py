@@ -65,6 +65,15 @@ class RowCounts:
         parts = by_account.values() if accounts is None else (by_account.get(account, {}) for account in accounts)
         return {report: rows for part in parts for report, rows in part.items()}
 
+    def has_orders(self, account: str) -> bool:
+        """Return whether a file of this account alone has orders.
+
+        >>> counts = RowCounts(pa.table({"report": ["a"], "account": ["acme"], "brought": ['{"orders": 2}']}))
+        >>> counts.has_orders("acme"), counts.has_orders("other")
+        (True, False)
+        """
+        return any(self.expected_rows(tables.ORDERS.name, [account]).values())
+
     def expected_rows_multi_account(self, table: str) -> dict[str, int]:
         """Return the number of rows in a table for each file of several accounts, by report id."""
         return self._rows.get(table, {}).get(None, {})
