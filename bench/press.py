@@ -41,8 +41,11 @@ from healthkit.workspace import snapshot
 RAW = Path(os.environ.get("RAW") or Path(__file__).parents[1] / "data" / "sample")
 """Folder with the raw files of the accounts that are reported and copied."""
 MONTH = "2026-10"
-BATCH_COPIES = tuple(int(size) for size in os.environ.get("FEW", "1,3").split(","))
-"""Copies of all accounts in the two batches whose difference gives the cost of one more report."""
+BATCH_COPIES = tuple(int(size) for size in os.environ.get("FEW", "2,6").split(","))
+"""Copies of all accounts in the two batches whose difference gives the cost of one more report.
+
+Both have more pages than the first forks make, and enough that a second more or less does not matter.
+"""
 STOCK_ACCOUNTS = int(os.environ.get("ACCOUNTS", "1000"))
 """Most accounts to report with the stock commands."""
 MANY_REPORTS = int(os.environ.get("REPORTS", "1000"))

@@ -112,5 +112,5 @@ def test_an_account_name_with_control_characters_is_refused(account, tmp_path):
         code, told = run("import", *words, "--marketplace", "US", "--data", tmp_path / "store")
         assert code == 1
         assert f"the account name {account!a} has control characters." in told
-        assert "0 files taken" in told
+        assert "0 files imported" in told
         assert "\x1b" not in told

@@ -176,16 +176,27 @@ def test_newer_files_begin_with_the_marketplace_s_own(store, run, account):
     ("content", "name", "told"),
     [
         (json.dumps(reputation()), "reputation_2026-10-30.json",
-         "Download the Mercado Libre sales report (ventas) (Mercado Libre, Ventas > Descargar Excel de ventas)."),
+         "Download the Mercado Libre sales report (ventas) (Mercado Libre, Ventas > Descargar Excel de ventas) for"),
         (json.dumps(standards_profile(LATE)), "standards.json",
-         "Download the eBay orders report (Seller Hub, Orders > Reports > Download report > Orders)."),
+         "Download the eBay orders report (Seller Hub, Orders > Reports > Download report > Orders) for"),
     ],
 )  # fmt: skip
 def test_an_import_without_orders_names_the_file_of_its_marketplace(tmp_path, run, content, name, told):
     put(tmp_path, content, "new-seller", name)
     shown = run("import", tmp_path / "new-seller", "--data", tmp_path / "store")
     assert shown.exit_code == 0
-    assert f"new-seller: no file of orders yet, without which nothing is judged. {told}" in shown.output
+    assert "new-seller (" in shown.output
+    assert f"\n  {told}" in shown.output
+
+
+def test_an_import_without_orders_or_figures_names_the_file_of_orders(tmp_path, run):
+    put(tmp_path, "contact-id,order-id,kind,received-at\n", "new-seller", "contacts.csv")
+    shown = run("import", tmp_path / "new-seller", "--marketplace", "EBAY", "--data", tmp_path / "store")
+    assert shown.exit_code == 0, shown.output
+    assert (
+        "new-seller: no file of orders yet, without which nothing is judged. Download the eBay orders report (Seller "
+        "Hub, Orders > Reports > Download report > Orders)."
+    ) in shown.output
 
 
 def test_one_account_is_counted_in_the_singular(tmp_path, run):
