@@ -17,8 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 # Before numpy is imported, as in the fork server: no threads for small matrix products.
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
@@ -128,7 +130,7 @@ def main() -> None:
         figures: dict[str, Any] = {"accounts": len(pairs)}
 
         stock = [
-            cpu_seconds_of(lambda name=name: report_by_stock_commands(folder / "store", name, folder))
+            cpu_seconds_of(partial(report_by_stock_commands, folder / "store", name, folder))
             for name, _ in pairs[:STOCK_ACCOUNTS]
         ]
         figures["stock_cpu"] = round(sum(stock) / len(stock), 3)
@@ -151,7 +153,7 @@ def main() -> None:
         copies = make_copies(Store(folder / "store"), folder / "few", sizes[1])
         names = sorted(hk.Workspace(copies.folder).accounts)
         totals = [
-            cpu_seconds_of(lambda size=size: _run_our_batch(copies.folder, names[:size], folder / f"ours-{size}"))
+            cpu_seconds_of(partial(_run_our_batch, folder / "few", names[:size], folder / f"ours-{size}"))
             for size in sizes
         ]
         ours = (totals[1] - totals[0]) / (sizes[1] - sizes[0])
@@ -180,21 +182,17 @@ def _measure_many_reports(folder: Path, report_count: int) -> dict[str, Any]:
     samples: list[tuple[float, int]] = []
 
     from healthkit.batch import monthly_batch
-
-    generate_page = monthly_batch.generate_page
+    from healthkit.batch.page_job import generate_page
 
     def measured(job: Any) -> Any:
         result = generate_page(job)
         samples.append((time.monotonic(), _resident_mib()))
         return result
 
-    monthly_batch.generate_page = measured
     before = count_leftovers()
     begin = time.monotonic()
-    try:
+    with patch.object(monthly_batch, "generate_page", measured):
         result = batch.generate_reports(workspace, MONTH, names, folder / "reports", jobs=2)
-    finally:
-        monthly_batch.generate_page = generate_page
     seconds = time.monotonic() - begin
     tenth = max(1, len(samples) // 10)
     early, late = (

@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 
 from healthkit import store
-from healthkit.analysis.account_view import REPORTED_TABLES
 from healthkit.metrics.counts import Counts
 from healthkit.metrics.policy_files import load_policy
 from healthkit.metrics.scores import list_days
 from healthkit.panels import where_i_stand_model
 from healthkit.panels.where_i_stand_model import Question
 from healthkit.schema import tables
+from healthkit.schema.tables import REPORTED_TABLES
 from healthkit.workspace.workspace import Workspace
 
 ORDERS = int(float(os.environ.get("ORDERS", "1e7")))
