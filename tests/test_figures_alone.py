@@ -157,3 +157,23 @@ def test_a_report_without_violations_is_enough(tmp_path: Path):
     assert (shown.exit_code, "off target  acme (US): Order Defect Rate" in shown.stdout) == (1, True)
     assert accounts_to_report(workspace, "2026-10") == [("acme", "US")]
     assert open_report(workspace, "acme", "2026-10").verdict.status == "off target"
+
+
+def test_no_days_of_orders_are_named_where_there_are_none(alone):
+    for words in (("--account", "acme"), ()):
+        shown = run(alone, "report", "--month", "2026-09", *words)
+        assert shown.exit_code == 1
+        assert "reach from" not in shown.output
+    assert "no file has its orders, and the first figure of the marketplace is of 2026-10-31" in " ".join(
+        run(alone, "report", "--month", "2026-09", "--account", "acme").output.split()
+    )
+
+
+def test_old_good_figures_are_no_all_clear(tmp_path: Path):
+    """Four weeks after a report in which all was well, nothing is known."""
+    workspace = client.imported(tmp_path, performance_dot_json=figures(defects=2))
+    assert run(workspace, "check", "--month", "2026-10").exit_code in (0, 3)
+    later = run(workspace, "check", "--as-of", "2026-11-28")
+    assert (later.exit_code, "on target" in later.stdout) == (3, False)
+    assert "✓" not in run(workspace, "scores", "--as-of", "2026-11-28").output
+    assert workspace.verdicts(date(2026, 11, 28))[0].status == "cannot be judged"

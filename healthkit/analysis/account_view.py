@@ -101,7 +101,7 @@ class AccountView:
     def ledger_with(self, needed: Collection[Table]) -> Ledger:
         """Return a ledger of the account that has at least these tables; others may be empty.
 
-        They are as their files say: what only other tables tell of a row (`restored_on`, `removed_on`) may be missing.
+        Rows are as the files state them: columns filled from other tables (`restored_on`, `removed_on`) may be empty.
         """
         if "ledger" in self.__dict__:
             return self.ledger
@@ -196,8 +196,7 @@ class AccountView:
         ours = tables.records(self.score(as_of)) if our_rows is None else our_rows
         theirs = self._reported_rows(as_of) if reported_rows is None else reported_rows
         key = self.account, self.marketplace
-        finder = verdicts.ReasonFinder(self.counts, self.coverage, key, self.policy)
-        return verdicts.judge_account(self.policy.rules_in_force(as_of), ours, theirs, as_of, key, finder.find)
+        return verdicts.judge_from_files(self.policy, ours, theirs, as_of, key, self.counts, self.coverage)
 
     def reconcile(self, day: Day) -> list[Reconciliation]:
         """Compare our counts with the newest counts that the marketplace had reported by a day.

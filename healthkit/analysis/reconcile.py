@@ -164,8 +164,8 @@ def _reconcile_reading(
         ours = snapshot.total_counted, snapshot.total_at_fault
         comparison = _Comparison(ledger, rule, reading, orders, channels, (first, last), as_of, evidence)
         if not snapshot.total_counted and not comparison.snapshot().total_counted and theirs[0]:
-            missing = tuple(word for word in evidence_for_rule(rule) if word not in evidence)
-            missing = missing if _has_orders(ledger, *account_key) else ("orders",)
+            lacking = tuple(word for word in evidence_for_rule(rule) if word not in evidence)
+            missing = lacking if _has_orders(ledger, *account_key) else ("orders",)
         parts = _differing_parts(comparison)
         differences = (
             (Difference("no file", *theirs),)

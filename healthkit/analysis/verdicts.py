@@ -278,6 +278,20 @@ def judge_account(
     )
 
 
+def judge_from_files(
+    policy: Policy,
+    ours: Sequence[Row],
+    theirs: Sequence[Row],
+    as_of: date,
+    account_key: tuple[str, str],
+    counts: Counts,
+    files: FileCoverage,
+) -> AccountVerdict:
+    """Return the verdict of `judge_account`, with reasons from the counts and the files of the account."""
+    finder = ReasonFinder(counts, files, account_key, policy)
+    return judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, account_key, finder.find)
+
+
 def _metrics_not_covered(measures: Sequence[Verdict]) -> list[str]:
     """Return the metrics that no rule enforces and no file holds."""
     covered = {one.metric for one in measures if one.is_enforced or not _has_no_source(one)}

@@ -210,7 +210,7 @@ def _die_with_parent() -> None:
 
 
 def _reset_peak_memory() -> None:
-    """Let the most memory that this process used count from now on; only Linux offers that."""
+    """Reset the peak of the memory that this process used; only Linux offers that."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

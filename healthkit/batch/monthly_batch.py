@@ -307,10 +307,10 @@ def _reason_for_no_report(workspace: Workspace, account: str, month: str) -> str
     if judged.empty and no_rules:
         return f"{account} has no report for {model.parse_period(month).name}. {no_rules}"
     coverage = coverage if judged.empty else judged
-    return (
-        f"{account} has no orders to report for {model.parse_period(month).name}: its orders reach from "
-        f"{coverage['begins_on'].min():%Y-%m-%d} to {coverage['ends_on'].max():%Y-%m-%d}."
-    )
+    with_orders = coverage[coverage["orders"] > 0]
+    rows = coverage if with_orders.empty else with_orders
+    days = model.order_days_clause(len(with_orders), rows["begins_on"].min().date(), rows["ends_on"].max().date())
+    return f"{account} has no orders to report for {model.parse_period(month).name}: {days}."
 
 
 # -- the work -----------------------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ def _rows_by_window(rows: Any, points: dict[str, Any], unjudged: dict[tuple[Any,
     for row in rows.itertuples():
         cells = [
             names[row.account, row.marketplace],
-            *_row_cells(row, points.get(row.rule), _has_no_orders(row, unjudged)),
+            *_row_cells(row, points.get(row.rule), unjudged),
         ]
         case_cells = [CASE_LABELS[row.case]] if show_case else []
         table.add_row(*cells[:2], *case_cells, *cells[2:], style="dim" if row.status == "no target" else None)
@@ -182,7 +182,7 @@ def _rows_side_by_side(rows: Any, points: dict[str, Any], unjudged: dict[tuple[A
         for row in group.itertuples():
             rate, count, target = _figure_cells(row, points.get(row.rule), _has_no_orders(row, unjudged))
             figure = " ".join(filter(None, (rate, f"({count})" if rate else count)))
-            cells[row.window] = f"{figure}\n{status_label(row.status)}"
+            cells[row.window] = f"{figure}\n{status_label(_known_status(row, unjudged))}"
         proxy = " ≈ proxy" if group["proxy"].notna().any() else ""
         label = labels.capitalise_first(
             sentences.measure_phrase(metric, channel, company=labels.company_of(marketplace))
@@ -200,6 +200,14 @@ def _has_no_orders(row: Any, unjudged: dict[tuple[Any, ...], Any]) -> bool:
     return verdict is not None and verdict.reason.kind == "no orders"
 
 
+def _known_status(row: Any, unjudged: dict[tuple[Any, ...], Any]) -> str:
+    """Return the status of a row; a count that rests on an old report of the marketplace is no "on target"."""
+    verdict = unjudged.get(measure_key(row)) if row.case == hk.verdicts.OURS and row.status == "on target" else None
+    if verdict is not None and verdict.status in hk.verdicts.UNJUDGED_STATUSES:
+        return str(verdict.status)
+    return str(row.status)
+
+
 def _unjudged_line(verdict: Any) -> str:
     """Return a line that says why the order files cannot judge a measure."""
     label = measure_phrase(verdict, named_channel(verdict.channel))
@@ -211,13 +219,14 @@ def _points_by_rule(workspace: Any) -> dict[str, Any]:
     return {rule.id: rule.points for policy in set(workspace.policies.values()) for rule in policy.rules if rule.points}
 
 
-def _row_cells(row: Any, points: Any, has_no_orders: bool) -> list[str]:
+def _row_cells(row: Any, points: Any, unjudged: dict[tuple[Any, ...], Any]) -> list[str]:
     """Return the table cells of a row of SCORES after its account; without orders a count is 0, not a dash."""
     return [
         f"{row.as_of:%Y-%m-%d}",
         measure_phrase(row, row.channel) + (" ≈ proxy" if isinstance(row.proxy, str) else ""),
-        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}", *_figure_cells(row, points, has_no_orders),
-        status_label(row.status), integer_text(row.headroom),
+        f"{row.first_day:%Y-%m-%d} to {row.last_day:%Y-%m-%d}",
+        *_figure_cells(row, points, _has_no_orders(row, unjudged)),
+        status_label(_known_status(row, unjudged)), integer_text(row.headroom),
     ]  # fmt: skip
 
 

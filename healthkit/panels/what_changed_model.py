@@ -15,7 +15,6 @@ from healthkit.panels.where_i_stand_model import Question, QuestionError
 from healthkit.report import charts
 from healthkit.report.text import account as account_text
 from healthkit.report.text import figures, labels, movements, sentences
-from healthkit.report.text import panel as panel_text
 from healthkit.report.text.movements import RateMovement
 from healthkit.workspace.workspace import Workspace
 
@@ -53,8 +52,7 @@ def explain_change(workspace: Workspace, question: Question, before: date) -> Ra
     row = where_i_stand_model.answer_question(workspace, question).score
     view = workspace.account(question.account, question.marketplace)
     if not view.coverage.orders:
-        company = labels.company_of(question.marketplace)
-        raise QuestionError(panel_text.no_orders_note(question.account, question.marketplace, company))
+        raise QuestionError(where_i_stand_model.no_orders_note(question))
     bridge = view.bridge(row, before)
     position = bridge.orders["step"].map(STEP_ORDER.index)
     orders = bridge.orders.assign(position=position).sort_values(["position", "clock_day", "order_id"])

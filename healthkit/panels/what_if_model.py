@@ -157,8 +157,7 @@ def answer_what_if(
     if not int(score["counted"]):
         files = workspace.account(question.account, question.marketplace).coverage
         if not files.orders:
-            company = labels.company_of(question.marketplace)
-            raise QuestionError(panel_text.no_orders_note(question.account, question.marketplace, company))
+            raise QuestionError(where_i_stand_model.no_orders_note(question))
         ends_on = files.heard_on
         raise QuestionError(panel_text.nothing_counts_error(question.account, question.as_of, ends_on))
     steps = [

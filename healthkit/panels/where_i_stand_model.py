@@ -358,12 +358,18 @@ def answer_question(
     if verdict is not None and verdict.status != "on target":
         missing = _missing_file_sentences(account_verdict, verdict)
     if not view.coverage.orders:
-        missing = ((panel_text.no_orders_note(account, marketplace, labels.company_of(marketplace)),), *missing)
+        missing = ((no_orders_note(question),), *missing)
     return Answer(
         question, score, daily, orders, rule, begins, several, reported, verdict, known_until, missing,
         *_events(workspace, question, daily), chosen or _other_windows(rule, daily, window),
         bool(chosen),
     )  # fmt: skip
+
+
+def no_orders_note(question: Question) -> str:
+    """Return the note on an account of which the files have no orders."""
+    company = labels.company_of(question.marketplace)
+    return panel_text.no_orders_note(question.account, question.marketplace, company)
 
 
 def _other_windows(rule: Any, daily: pd.DataFrame, window: int) -> tuple[int, ...]:

@@ -271,12 +271,24 @@ def _files_begin_by(counts: Counts, as_of: date) -> bool:
 def _describe_order_months(workspace: Workspace) -> str:
     """Return a sentence on the months from the first judged order of the store to the last; empty if none is judged."""
     coverage = workspace.counts.coverage
+    coverage = coverage[coverage["orders"] > 0]
     if coverage.empty:
         return "The store holds no orders."
     coverage = coverage[coverage["marketplace"].isin(list(workspace.policies))]
     if coverage.empty:
         return ""
     return f"The orders reach from {coverage['begins_on'].min():%Y-%m} to {coverage['ends_on'].max():%Y-%m}."
+
+
+def order_days_clause(orders: int, begins_on: date, ends_on: date) -> str:
+    """Return from when to when the files have orders of an account.
+
+    >>> order_days_clause(3, date(2026, 3, 1), date(2026, 10, 31)), order_days_clause(0, date(2026, 10, 31), date(2026, 10, 30))
+    ('its orders reach from 2026-03-01 to 2026-10-31', 'no file has its orders, and the first figure of the marketplace is of 2026-10-31')
+    """  # noqa: E501 - the clauses
+    if not orders:
+        return f"no file has its orders, and the first figure of the marketplace is of {begins_on}"
+    return f"its orders reach from {begins_on} to {ends_on}"
 
 
 def open_report(
@@ -313,7 +325,7 @@ def _report_on_view(
     if verdict is None or not _has_reportable_figures(verdict):
         raise MonthError(
             f"{view.account} has no orders to report for {period.name}: "
-            f"its orders reach from {view.coverage.begins_on} to {view.coverage.ends_on}."
+            f"{order_days_clause(view.coverage.orders, view.coverage.begins_on, view.coverage.ends_on)}."
         )
     report = _build_report(view, verdict, scored, period, _describe_data_version(workspace, view.account), generated_at)
     return replace(report, display_name=display_name)

@@ -133,11 +133,12 @@ def todo_rows(
         likely = _likely(measure, calendars.get(key), futures.get(key))
         rows = failing if measure.status in FAILING_STATUSES else others
         rows += _measure_rows(todo, measure, by_key[key], likely, granted.get(key, {}))
-    files = list(_file_rows(verdict, newer))
+    files_advised = files_to_bring(verdict, newer)
+    files = list(_file_rows(verdict, files_advised, has_ended=bool(newer)))
     orders = [row for is_first, row in files if is_first]
     # Where the orders of a failing measure are not known, the file that has them is what can be done.
-    to_be_known = {name for advice in files_to_bring(verdict, newer) for name in advice.measures}
-    failing = [row for row in failing if row.kind != "none" or row.metric not in to_be_known]
+    helped = {name for advice in files_advised for name in advice.measures}
+    failing = [row for row in failing if row.kind != "none" or row.metric not in helped]
     rows = [*orders, *failing, *(row for is_first, row in files if not is_first), *others]
     return [row._replace(position=position) for position, row in enumerate(rows, 1)]
 
@@ -205,15 +206,20 @@ def files_to_bring(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) ->
     return [one for one in advice if one.kind]
 
 
-def _file_rows(verdict: AccountVerdict, newer: Sequence[MissingEvidence]) -> Iterator[tuple[bool, TodoRow]]:
-    """Yield the files to bring, each marked if it is the file of orders and lacks the last days, or all."""
+def _file_rows(
+    verdict: AccountVerdict, files: Sequence[DownloadAdvice], has_ended: bool
+) -> Iterator[tuple[bool, TodoRow]]:
+    """Yield the files to bring, each marked if it is the file of orders and lacks the last days, or all.
+
+    `has_ended` says that the files end before the day asked for.
+    """
     unjudged = {one.metric for one in verdict.enforced_unjudged}
     # Where only the marketplace's figure is known, its status is that of the measure.
     status_by_metric = {one.metric: one.status for one in reversed(verdict.measures)}
-    for advice in files_to_bring(verdict, newer):
+    for advice in files:
         cells = downloads_text.advice_cells(advice)
         is_first = "orders" in advice.evidence and advice.missing != "start"
-        is_unjudged = bool(newer or unjudged & {*advice.measures})
+        is_unjudged = bool((has_ended and is_first) or unjudged & {*advice.measures})
         status = "cannot be judged" if is_unjudged else status_by_metric[advice.measures[0]]
         yield is_first, TodoRow(
             0, verdict.account, verdict.marketplace, status, cells["measures"], advice.measures[0], "",

@@ -15,8 +15,15 @@ __getattr__, _, _names = lazy.attach(
     submod_attrs={
         "conflicts": ["DuplicateFile", "MissingRatings", "SharedOrders"],
         "maintenance": [
-            *("check", "compact", "repair", "versions"),
-            *("CheckResult", "CompactResult", "Damage", "RepairResult", "Version"),
+            "CheckResult",
+            "CompactResult",
+            "Damage",
+            "RepairResult",
+            "Version",
+            "check",
+            "compact",
+            "repair",
+            "versions",
         ],
         "purging": ["PurgeResult", "purge"],
         "removal": ["ImportedFile", "Removal", "find_removal", "remove"],

@@ -368,8 +368,9 @@ class Workspace:
         policy = self.policies[pair[1]]
         if not with_reasons:
             return analysis.verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair)
-        finder = analysis.verdicts.ReasonFinder(self._counts_of(pair[:1]), self._coverage[pair], pair, policy)
-        return analysis.verdicts.judge_account(policy.rules_in_force(as_of), ours, theirs, as_of, pair, finder.find)
+        return analysis.verdicts.judge_from_files(
+            policy, ours, theirs, as_of, pair, self._counts_of(pair[:1]), self._coverage[pair]
+        )
 
     def rank(
         self,

@@ -164,8 +164,8 @@ def _merge_orders(lines: pa.Table, is_unique: np.ndarray) -> dict[str, pa.Array]
 def _cancelled_by(lines: pa.Table, orders: pa.Array, cancelled: pa.Array) -> pa.Array:
     """Return "buyer" if the buyer asked for every cancelled row, else "seller"; empty if the report does not say."""
     is_known = pc.and_(pc.is_valid(lines["buyer_asked"]), _line_is_cancelled(lines))
-    asked = lines.select(["order_id", "buyer_asked"]).filter(is_known)
-    by_order = merge_rows(asked, ["order_id"], {"buyer_asked": "min"})
+    cancelled_lines = lines.select(["order_id", "buyer_asked"]).filter(is_known)
+    by_order = merge_rows(cancelled_lines, ["order_id"], {"buyer_asked": "min"})
     by_buyer = combine_chunks(by_order["buyer_asked"]).take(pc.index_in(orders, combine_chunks(by_order["order_id"])))
     return pc.if_else(pc.and_(cancelled, pc.is_valid(by_buyer)), pc.if_else(by_buyer, "buyer", "seller"), None)
 

@@ -160,7 +160,9 @@ def _sentences_without_verdict(report: MonthlyReport, rows: list[Measure], year:
     orders_on_hand = (
         f"The files hold {figures.format_quantity(report.orders)}, from "
         f"{figures.format_long_day(report.begins_on, year)} "
-        f"to {figures.format_long_day(report.ends_on, year)}.",
+        f"to {figures.format_long_day(report.ends_on, year)}."
+        if report.orders
+        else "The files hold no orders.",
     )
     advice = missing_files.first_file_to_download(report, None)
     if advice is not None:
